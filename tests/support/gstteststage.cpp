@@ -1,0 +1,337 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+//
+// A stage with a load that the tests and benchmarks choose. Never installed.
+
+/**
+ * plugin-dispatchtest:
+ *
+ * Elements for the tests and benchmarks of this project.
+ */
+
+/**
+ * SECTION:element-teststage
+ *
+ * Passes frames on after a chosen cost, and stalls on a chosen share of them.
+ * Which frames stall follows from #GstTestStage:seed and the frame's number
+ * alone: the same frames stall in whatever copy of a stage they run, and in a
+ * plain pipeline beside it. The number is taken from the timestamp and the
+ * duration of the frame, else from its offset; a frame that has neither never
+ * stalls.
+ *
+ * By default the cost is CPU time of the streaming thread. With
+ * `burn=false` it is a sleep on the system's clock, whatever clock the
+ * pipeline has. Neither can be interrupted, as in a stage that hangs: flush
+ * and state changes wait for it.
+ *
+ * ## Example launch lines
+ *
+ * `videotestsrc num-buffers=100 ! teststage cost=5000000 ! fakesink`
+ *
+ * `videotestsrc is-live=true ! teststage burn=false cost=15000000
+ * stall=400000000 stall-percent=1 ! fakesink`
+ *
+ * Since: 0.1
+ */
+
+#include <time.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <thread>
+
+#include <gst/base/gstbasetransform.h>
+#include <gst/gst.h>
+
+// GST_PLUGIN_DEFINE wants this name.
+#define PACKAGE PACKAGE_NAME
+
+GST_DEBUG_CATEGORY_STATIC(test_stage_debug);
+#define GST_CAT_DEFAULT test_stage_debug
+
+#define GST_TYPE_TEST_STAGE (gst_test_stage_get_type())
+G_DECLARE_FINAL_TYPE(GstTestStage, gst_test_stage, GST, TEST_STAGE,
+                     GstBaseTransform)
+
+namespace {
+
+struct Settings {
+  guint64 cost_ns;
+  guint64 stall_ns;
+  gdouble stall_percent;
+  guint seed;
+  gboolean burn;
+  gboolean writes;
+};
+
+constexpr Settings kDefaults{0, 0, 0.0, 1, TRUE, FALSE};
+
+enum {
+  kPropCost = 1,
+  kPropBurn,
+  kPropStall,
+  kPropStallPercent,
+  kPropSeed,
+  kPropWrites,
+  kPropStalls,
+};
+
+GstStaticPadTemplate sink_template = GST_STATIC_PAD_TEMPLATE(
+    "sink", GST_PAD_SINK, GST_PAD_ALWAYS, GST_STATIC_CAPS_ANY);
+GstStaticPadTemplate src_template = GST_STATIC_PAD_TEMPLATE(
+    "src", GST_PAD_SRC, GST_PAD_ALWAYS, GST_STATIC_CAPS_ANY);
+
+}  // namespace
+
+struct _GstTestStage {
+  GstBaseTransform parent;
+  Settings settings;  // object lock
+  guint64 stalls;     // object lock
+};
+
+// NOLINTNEXTLINE(performance-no-int-to-ptr): inside the macro of GLib
+G_DEFINE_TYPE_WITH_CODE(GstTestStage, gst_test_stage, GST_TYPE_BASE_TRANSFORM,
+                        GST_DEBUG_CATEGORY_INIT(test_stage_debug, "teststage",
+                                                0, "stage with a chosen load"));
+
+namespace {
+
+std::optional<guint64> frame_number(GstBuffer* buffer) {
+  const GstClockTime duration = GST_BUFFER_DURATION(buffer);
+  if (GST_BUFFER_PTS_IS_VALID(buffer) && GST_CLOCK_TIME_IS_VALID(duration) &&
+      duration > 0) {
+    // Rounded: timestamps of 30 fps are a nanosecond off a multiple.
+    return (GST_BUFFER_PTS(buffer) + duration / 2) / duration;
+  }
+  if (GST_BUFFER_OFFSET_IS_VALID(buffer)) return GST_BUFFER_OFFSET(buffer);
+  return std::nullopt;
+}
+
+// Uniform in [0, 1) over (seed, number): the finaliser of SplitMix64, whose
+// neighbouring inputs give unrelated outputs.
+double uniform_hash(guint seed, guint64 number) {
+  guint64 x = number + (guint64{seed} << 32) + 0x9e3779b97f4a7c15;
+  x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9;
+  x = (x ^ (x >> 27)) * 0x94d049bb133111eb;
+  x ^= x >> 31;
+  return static_cast<double>(x >> 11) * 0x1p-53;
+}
+
+bool stalls_on(const Settings& settings, GstBuffer* buffer) {
+  const auto number = frame_number(buffer);
+  return number.has_value() &&
+         uniform_hash(settings.seed, *number) * 100 < settings.stall_percent;
+}
+
+guint64 thread_cpu_ns() {
+  timespec now{};
+  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+  return static_cast<guint64>(now.tv_sec) * GST_SECOND +
+         static_cast<guint64>(now.tv_nsec);
+}
+
+void spend(guint64 load_ns, bool burn) {
+  if (load_ns == 0) return;
+  if (!burn) {
+    std::this_thread::sleep_for(std::chrono::nanoseconds(load_ns));
+    return;
+  }
+  const guint64 end_ns = thread_cpu_ns() + load_ns;
+  // Most of the time in user space, as in a real stage; reading the clock of
+  // a thread is a system call.
+  volatile unsigned work = 0;
+  while (thread_cpu_ns() < end_ns) {
+    for (int i = 0; i < 1000; i++) work = work + 1;
+  }
+}
+
+bool invert(GstBuffer* buffer) {
+  GstMapInfo map;
+  if (!gst_buffer_map(buffer, &map, GST_MAP_READWRITE)) return false;
+  std::ranges::for_each(std::span(map.data, map.size),
+                        [](guint8& byte) { byte ^= 0xff; });
+  gst_buffer_unmap(buffer, &map);
+  return true;
+}
+
+}  // namespace
+
+// In passthrough (writes=false) the buffer may be shared; it is only read.
+static GstFlowReturn gst_test_stage_transform_ip(GstBaseTransform* trans,
+                                                 GstBuffer* buffer) noexcept {
+  auto* self = GST_TEST_STAGE(trans);
+  GST_OBJECT_LOCK(self);
+  const Settings settings = self->settings;
+  const bool stall = stalls_on(settings, buffer);
+  if (stall) self->stalls++;
+  GST_OBJECT_UNLOCK(self);
+
+  GST_LOG_OBJECT(self, "%s %" GST_PTR_FORMAT, stall ? "stalling on" : "taking",
+                 buffer);
+  spend(settings.cost_ns + (stall ? settings.stall_ns : 0),
+        settings.burn != FALSE);
+  if (settings.writes && !gst_base_transform_is_passthrough(trans) &&
+      !invert(buffer)) {
+    GST_ELEMENT_ERROR(self, RESOURCE, WRITE, ("Cannot write to a frame."),
+                      ("Mapping %" GST_PTR_FORMAT " failed", buffer));
+    return GST_FLOW_ERROR;
+  }
+  return GST_FLOW_OK;
+}
+
+static void gst_test_stage_set_property(GObject* object, guint id,
+                                        const GValue* value,
+                                        GParamSpec* pspec) noexcept {
+  auto* self = GST_TEST_STAGE(object);
+  GST_OBJECT_LOCK(self);
+  Settings& settings = self->settings;
+  switch (id) {
+    case kPropCost:
+      settings.cost_ns = g_value_get_uint64(value);
+      break;
+    case kPropBurn:
+      settings.burn = g_value_get_boolean(value);
+      break;
+    case kPropStall:
+      settings.stall_ns = g_value_get_uint64(value);
+      break;
+    case kPropStallPercent:
+      settings.stall_percent = g_value_get_double(value);
+      break;
+    case kPropSeed:
+      settings.seed = g_value_get_uint(value);
+      break;
+    case kPropWrites:
+      settings.writes = g_value_get_boolean(value);
+      break;
+    default:
+      G_OBJECT_WARN_INVALID_PROPERTY_ID(object, id, pspec);
+  }
+  const bool passthrough = !settings.writes;
+  GST_OBJECT_UNLOCK(self);
+  // Takes the object lock itself.
+  if (id == kPropWrites) {
+    gst_base_transform_set_passthrough(GST_BASE_TRANSFORM(self), passthrough);
+  }
+}
+
+static void gst_test_stage_get_property(GObject* object, guint id,
+                                        GValue* value,
+                                        GParamSpec* pspec) noexcept {
+  auto* self = GST_TEST_STAGE(object);
+  GST_OBJECT_LOCK(self);
+  const Settings& settings = self->settings;
+  switch (id) {
+    case kPropCost:
+      g_value_set_uint64(value, settings.cost_ns);
+      break;
+    case kPropBurn:
+      g_value_set_boolean(value, settings.burn);
+      break;
+    case kPropStall:
+      g_value_set_uint64(value, settings.stall_ns);
+      break;
+    case kPropStallPercent:
+      g_value_set_double(value, settings.stall_percent);
+      break;
+    case kPropSeed:
+      g_value_set_uint(value, settings.seed);
+      break;
+    case kPropWrites:
+      g_value_set_boolean(value, settings.writes);
+      break;
+    case kPropStalls:
+      g_value_set_uint64(value, self->stalls);
+      break;
+    default:
+      G_OBJECT_WARN_INVALID_PROPERTY_ID(object, id, pspec);
+  }
+  GST_OBJECT_UNLOCK(self);
+}
+
+namespace {
+
+constexpr auto kReadable =
+    static_cast<GParamFlags>(G_PARAM_READABLE | G_PARAM_STATIC_STRINGS);
+constexpr auto kPlaying = static_cast<GParamFlags>(
+    G_PARAM_READWRITE | G_PARAM_STATIC_STRINGS | GST_PARAM_MUTABLE_PLAYING);
+constexpr auto kReady = static_cast<GParamFlags>(
+    G_PARAM_READWRITE | G_PARAM_STATIC_STRINGS | GST_PARAM_MUTABLE_READY);
+
+void install_load_properties(GObjectClass* klass) {
+  g_object_class_install_property(
+      klass, kPropCost,
+      g_param_spec_uint64("cost", "Cost", "Load per frame in nanoseconds", 0,
+                          G_MAXUINT64, kDefaults.cost_ns, kPlaying));
+  g_object_class_install_property(
+      klass, kPropBurn,
+      g_param_spec_boolean("burn", "Burn",
+                           "Whether the load is CPU time; otherwise a sleep",
+                           kDefaults.burn, kPlaying));
+  g_object_class_install_property(
+      klass, kPropWrites,
+      g_param_spec_boolean("writes", "Writes",
+                           "Whether to invert every byte of the frame in place",
+                           kDefaults.writes, kReady));
+}
+
+void install_stall_properties(GObjectClass* klass) {
+  g_object_class_install_property(
+      klass, kPropStall,
+      g_param_spec_uint64(
+          "stall", "Stall",
+          "Load of a stalling frame in nanoseconds, on top of the cost", 0,
+          G_MAXUINT64, kDefaults.stall_ns, kPlaying));
+  g_object_class_install_property(
+      klass, kPropStallPercent,
+      g_param_spec_double("stall-percent", "Stall percent",
+                          "Share of the frames that stall, in percent", 0, 100,
+                          kDefaults.stall_percent, kPlaying));
+  g_object_class_install_property(
+      klass, kPropSeed,
+      g_param_spec_uint("seed", "Seed", "Chooses which frames stall", 0,
+                        G_MAXUINT, kDefaults.seed, kPlaying));
+  g_object_class_install_property(
+      klass, kPropStalls,
+      g_param_spec_uint64("stalls", "Stalls",
+                          "Frames of this copy that have stalled so far", 0,
+                          G_MAXUINT64, 0, kReadable));
+}
+
+}  // namespace
+
+static void gst_test_stage_class_init(GstTestStageClass* klass) {
+  auto* object_class = G_OBJECT_CLASS(klass);
+  object_class->set_property = gst_test_stage_set_property;
+  object_class->get_property = gst_test_stage_get_property;
+  install_load_properties(object_class);
+  install_stall_properties(object_class);
+
+  auto* element_class = GST_ELEMENT_CLASS(klass);
+  gst_element_class_add_static_pad_template(element_class, &sink_template);
+  gst_element_class_add_static_pad_template(element_class, &src_template);
+  gst_element_class_set_static_metadata(
+      element_class, "Test stage", "Filter/Testing",
+      "Passes frames on after a chosen load", "The gst-dispatch authors");
+
+  GST_BASE_TRANSFORM_CLASS(klass)->transform_ip = gst_test_stage_transform_ip;
+}
+
+static void gst_test_stage_init(GstTestStage* self) {
+  self->settings = kDefaults;
+  gst_base_transform_set_in_place(GST_BASE_TRANSFORM(self), TRUE);
+  gst_base_transform_set_passthrough(GST_BASE_TRANSFORM(self),
+                                     !kDefaults.writes);
+}
+
+static gboolean plugin_init(GstPlugin* plugin) noexcept {
+  return gst_element_register(plugin, "teststage", GST_RANK_NONE,
+                              GST_TYPE_TEST_STAGE);
+}
+
+GST_PLUGIN_DEFINE(GST_VERSION_MAJOR, GST_VERSION_MINOR, dispatchtest,
+                  "Elements for the tests and benchmarks of gst-dispatch",
+                  plugin_init, PACKAGE_VERSION, "LGPL", PACKAGE_NAME,
+                  PACKAGE_ORIGIN)
