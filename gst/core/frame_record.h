@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+//
+// What happened to one frame in one element, and the sums of it.
+//
+// For: the one account of a frame from which `stats`, the debug log and later
+// traces are made, so that they cannot disagree. Every frame that did not get
+// the full stage has exactly one cause in it.
+// Not for: keeping records; they are values that pass through.
+// Thread: confined (the owner locks).
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+
+#include "core/instant.h"
+
+namespace dispatch::core {
+
+// Counts frames and events of one element in the order of their arrival. Never
+// reused, not even after a flush.
+using Sequence = std::uint64_t;
+
+// What left the element for a frame. The nicks of to_string() are the names of
+// the fields in `stats`.
+enum class Action : std::uint8_t {
+  kApplied,   // the result of the stage
+  kBypassed,  // the original frame
+  kRepeated,  // the last result, re-stamped
+  kDropped,   // nothing
+};
+inline constexpr std::size_t kActionCount = 4;
+
+// Why a frame did not get the full stage.
+enum class Cause : std::uint8_t {
+  kNone,            // it did
+  kOverdueWaiting,  // due before a worker was free for it
+  kOverdueRunning,  // due while the stage was still busy with it
+  kArrivedLate,     // it was already due when it came
+  kFlush,           // discarded by a flush
+  kStop,            // discarded because the element stopped
+  kDownstream,      // downstream had returned a flow that ends the stream
+  kStageError,      // the stage returned an error, or refused the frame
+};
+inline constexpr std::size_t kCauseCount = 8;
+
+const char* to_string(Action action);
+const char* to_string(Cause cause);
+
+struct FrameRecord {
+  Sequence sequence = 0;
+  MonotonicTime arrival{};    // entered the element
+  MonotonicTime start{};      // a worker began with it; zero: none did
+  MonotonicTime end{};        // the worker was done; zero: it was not
+  MonotonicTime departure{};  // left the element
+  std::optional<RunningTime> due;
+  std::optional<unsigned> worker;
+  Action action = Action::kDropped;
+  Cause cause = Cause::kNone;
+  bool late = false;  // left more than kLateAfter after the due time
+};
+
+// "Late" is more than this after the due time: what a release ahead of the due
+// time (kReleaseAhead) and an ordinary wake-up cannot explain.
+inline constexpr Duration kLateAfter = std::chrono::milliseconds(2);
+
+// Frames are released this much before their due time, because waits on a clock
+// overshoot.
+inline constexpr Duration kReleaseAhead = std::chrono::milliseconds(1);
+
+// The sums of the records of one element. At any moment
+//   frames_in == applied + bypassed + repeated + dropped + in_flight.
+class FrameSums {
+ public:
+  void on_arrival() { ++frames_in_; }
+  void on_departure(const FrameRecord& record);
+  void on_late_result() { ++late_results_; }
+  void on_copy(std::uint64_t bytes);
+
+  std::uint64_t frames_in() const { return frames_in_; }
+  std::uint64_t in_flight() const;
+  std::uint64_t count(Action action) const;
+  std::uint64_t count(Cause cause) const;
+  std::uint64_t late() const { return late_; }
+  std::uint64_t late_results() const { return late_results_; }
+  std::uint64_t copies() const { return copies_; }
+  std::uint64_t copied_bytes() const { return copied_bytes_; }
+  // Sums over applied frames: waiting for a worker, in the stage, waiting for
+  // older frames.
+  Duration queue_time() const { return queue_time_; }
+  Duration service_time() const { return service_time_; }
+  Duration reorder_time() const { return reorder_time_; }
+
+ private:
+  std::uint64_t frames_in_ = 0;
+  std::array<std::uint64_t, kActionCount> actions_{};
+  std::array<std::uint64_t, kCauseCount> causes_{};
+  std::uint64_t late_ = 0;
+  std::uint64_t late_results_ = 0;
+  std::uint64_t copies_ = 0;
+  std::uint64_t copied_bytes_ = 0;
+  Duration queue_time_{};
+  Duration service_time_{};
+  Duration reorder_time_{};
+};
+
+}  // namespace dispatch::core

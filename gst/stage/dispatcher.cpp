@@ -1,0 +1,674 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+#include "stage/dispatcher.h"
+
+#include <algorithm>
+#include <utility>
+
+GST_DEBUG_CATEGORY_STATIC(dispatcher_debug);
+#define GST_CAT_DEFAULT dispatcher_debug
+
+namespace dispatch::stage {
+
+namespace {
+
+using core::MonotonicTime;
+using std::chrono::steady_clock;
+
+void init_debug() {
+  static const bool done = [] {
+    GST_DEBUG_CATEGORY_INIT(dispatcher_debug, "dispatch", 0,
+                            "frames, workers and their order");
+    return true;
+  }();
+  (void)done;
+}
+
+// How an event without state reaches the worker of the next frame.
+bool concerns_stage(GstEvent* event) {
+  return GST_EVENT_TYPE(event) == GST_EVENT_CUSTOM_DOWNSTREAM;
+}
+
+bool is_state(GstEvent* event) {
+  return GST_EVENT_IS_STICKY(event) && GST_EVENT_TYPE(event) != GST_EVENT_EOS;
+}
+
+bool has_eos(const Outputs& outputs) {
+  return std::any_of(outputs.begin(), outputs.end(), [](const auto& item) {
+    return GST_IS_EVENT(item.get()) &&
+           GST_EVENT_TYPE(GST_EVENT_CAST(item.get())) == GST_EVENT_EOS;
+  });
+}
+
+}  // namespace
+
+void Dispatcher::Entry::reset() {
+  Outputs kept = std::move(outputs);  // for its capacity
+  kept.clear();
+  *this = Entry();
+  outputs = std::move(kept);
+}
+
+Dispatcher::Dispatcher(GstElement* owner, GstPad* src)
+    : owner_(owner), src_(share_object(src)), output_(src) {
+  init_debug();
+}
+
+// ---- Settings --------------------------------------------------------------
+
+void Dispatcher::set_late_policy(core::LatePolicy policy) {
+  const std::lock_guard lock(mutex_);
+  policy_ = policy;
+  wake_output_locked();
+}
+
+void Dispatcher::set_due_inputs(const core::DueTimeInputs& inputs) {
+  const std::lock_guard lock(mutex_);
+  due_inputs_ = inputs;
+  wake_output_locked();
+}
+
+void Dispatcher::set_window(const core::WindowLimits& limits) {
+  const std::lock_guard lock(mutex_);
+  limits_ = limits;
+  room_.notify_all();
+}
+
+void Dispatcher::recompute_waits() {
+  const std::lock_guard lock(mutex_);
+  wake_output_locked();
+}
+
+void Dispatcher::set_per_stream(bool is_per_stream) {
+  const std::lock_guard lock(mutex_);
+  is_per_stream_ = is_per_stream;
+}
+
+bool Dispatcher::is_per_stream() const {
+  const std::lock_guard lock(mutex_);
+  return is_per_stream_;
+}
+
+bool Dispatcher::are_due_times_applied() const {
+  const std::lock_guard lock(mutex_);
+  return !is_per_stream_ && core::due_times_apply(due_inputs_);
+}
+
+core::FrameSums Dispatcher::sums() const {
+  const std::lock_guard lock(mutex_);
+  return sums_;
+}
+
+core::WindowLimits Dispatcher::window() const {
+  const std::lock_guard lock(mutex_);
+  return limits_;
+}
+
+GstFlowReturn Dispatcher::flow() const {
+  const std::lock_guard lock(mutex_);
+  return flow_;
+}
+
+// ---- Start, stop, flush ----------------------------------------------------
+
+void Dispatcher::start(std::vector<std::shared_ptr<Worker>> workers) {
+  const std::lock_guard lock(mutex_);
+  workers_ = std::move(workers);
+  idle_.clear();
+  // Taken from the back: worker 0 first.
+  for (auto worker = workers_.rbegin(); worker != workers_.rend(); ++worker)
+    idle_.push_back(worker->get());
+  sums_ = core::FrameSums();
+  flow_ = GST_FLOW_OK;
+  is_stopped_ = is_flushing_ = is_per_stream_ = false;
+  has_said_no_bypass_ = false;
+}
+
+void Dispatcher::interrupt_waits_locked() {
+  room_.notify_all();
+  answered_.notify_all();
+  wake_output_locked();
+  for (core::Sequence s = window_.base(); s != window_.next(); ++s) {
+    Entry& entry = *window_.find(s);
+    if (entry.is_taken) entry.sticky->epoch()->interrupt();
+    // One that is being asked ends with downstream's flush.
+    if (entry.question != nullptr &&
+        entry.question->state == Question::State::kWaiting)
+      answer_locked(std::exchange(entry.question, nullptr), false);
+  }
+}
+
+void Dispatcher::begin_stop() {
+  const std::lock_guard lock(mutex_);
+  is_stopped_ = true;
+  interrupt_waits_locked();
+}
+
+void Dispatcher::finish_stop() {
+  const std::lock_guard lock(mutex_);
+  discard_all_locked(core::Cause::kStop);
+  workers_.clear();
+  idle_.clear();
+  prelude_.clear();
+  output_.reset();
+}
+
+void Dispatcher::begin_flush() {
+  std::vector<std::shared_ptr<Worker>> workers;
+  {
+    const std::lock_guard lock(mutex_);
+    is_flushing_ = true;
+    interrupt_waits_locked();
+    workers = workers_;
+  }
+  for (const auto& worker : workers) worker->flush();
+}
+
+void Dispatcher::finish_flush() {
+  const std::lock_guard lock(mutex_);
+  discard_all_locked(core::Cause::kFlush);
+  prelude_.clear();
+  output_.flush();
+  flow_ = GST_FLOW_OK;
+  is_flushing_ = false;
+}
+
+void Dispatcher::discard_all_locked(core::Cause cause) {
+  while (!window_.is_empty()) {
+    Entry& head = window_.front();
+    answer_locked(head.question, false);
+    if (head.ticket != nullptr) head.ticket->is_done = true;
+    if (head.kind == Entry::Kind::kFrame) {
+      discard_head_locked(cause);
+    } else {
+      pop_locked();
+    }
+  }
+  first_after_flush_ = window_.next();
+  answered_.notify_all();
+}
+
+// ---- Input -----------------------------------------------------------------
+
+bool Dispatcher::has_room_locked(std::uint64_t bytes) const {
+  return core::may_admit(limits_, frames_in_flight_, bytes_in_flight_, bytes,
+                         /*always_frames=*/1);
+}
+
+Dispatcher::Entry& Dispatcher::append_locked(
+    Entry::Kind kind, const std::shared_ptr<const StickyState>& sticky) {
+  Entry& entry = window_.append();
+  entry.kind = kind;
+  entry.sticky = sticky;
+  entry.is_per_stream = is_per_stream_;
+  entry.record.sequence = window_.next() - 1;
+  return entry;
+}
+
+void Dispatcher::stamp_arrival_locked(Entry& entry) {
+  entry.record.arrival = steady_clock::now();
+  const std::optional<core::RunningTime> due = due_locked(entry);
+  if (!due) return;
+  const std::optional<core::RunningTime> now = time_.now();
+  if (!now) {  // not PLAYING yet: it cannot be late
+    entry.slack_at_arrival = core::Duration::max();
+    return;
+  }
+  entry.slack_at_arrival = *due - *now;
+  entry.due_monotonic = entry.record.arrival + entry.slack_at_arrival;
+}
+
+GstFlowReturn Dispatcher::submit(
+    Frame frame, const std::shared_ptr<const StickyState>& sticky) {
+  const std::uint64_t bytes = frame.bytes();
+  Lock lock(mutex_);
+  is_submitter_waiting_ = true;
+  room_.wait(lock, [&] {
+    return is_ended_locked() || flow_ != GST_FLOW_OK || has_room_locked(bytes);
+  });
+  is_submitter_waiting_ = false;
+  if (is_ended_locked()) return GST_FLOW_FLUSHING;
+  if (flow_ != GST_FLOW_OK) return flow_;
+
+  const bool was_empty = window_.is_empty();
+  Entry& entry = append_locked(Entry::Kind::kFrame, sticky);
+  entry.stamps = frame.stamps();
+  entry.bytes = bytes;
+  if (!is_per_stream_) entry.running_time = sticky->running_time(frame.first());
+  entry.frame = std::move(frame);
+  entry.prelude = std::exchange(prelude_, {});
+  stamp_arrival_locked(entry);
+  sums_.on_arrival();
+  ++frames_in_flight_;
+  bytes_in_flight_ += bytes;
+  // A head without a due time has nothing for the output to do yet.
+  if (was_empty && entry.running_time) wake_output_locked();
+  assign_locked();
+  return GST_FLOW_OK;
+}
+
+GstFlowReturn Dispatcher::push_event(
+    EventPtr event, const std::shared_ptr<const StickyState>& sticky) {
+  const std::lock_guard lock(mutex_);
+  if (is_ended_locked()) return GST_FLOW_FLUSHING;
+  const GstEventType type = GST_EVENT_TYPE(event.get());
+  // A new stream after the end of one.
+  if (type == GST_EVENT_STREAM_START || type == GST_EVENT_SEGMENT)
+    if (flow_ == GST_FLOW_EOS) flow_ = GST_FLOW_OK;
+
+  const bool goes_through = is_per_stream_ && type != GST_EVENT_STREAM_START;
+  Entry& entry = append_locked(
+      goes_through ? Entry::Kind::kStageEvent : Entry::Kind::kEvent, sticky);
+  if (!goes_through && concerns_stage(event.get()))
+    prelude_.push_back(share(event.get()));
+  entry.event = std::move(event);
+  wake_output_locked();
+  assign_locked();
+  return GST_FLOW_OK;
+}
+
+bool Dispatcher::answer_serialized(
+    GstQuery* query, const std::shared_ptr<const StickyState>& sticky) {
+  Lock lock(mutex_);
+  if (is_ended_locked()) return false;
+  if (GST_QUERY_TYPE(query) == GST_QUERY_ALLOCATION)
+    return ask_stage_locked(lock, query, sticky);
+  Question question{query};
+  append_locked(Entry::Kind::kQuestion, sticky).question = &question;
+  wake_output_locked();
+  assign_locked();
+  return wait_answer_locked(lock, question);
+}
+
+bool Dispatcher::ask_stage_locked(
+    Lock& lock, GstQuery* query,
+    const std::shared_ptr<const StickyState>& sticky) {
+  GstCaps* caps = nullptr;
+  gboolean needs_pool = FALSE;
+  gst_query_parse_allocation(query, &caps, &needs_pool);
+  Ticket ticket;
+  Entry& entry = append_locked(Entry::Kind::kAllocation, sticky);
+  entry.allocation.reset(gst_query_new_allocation(caps, needs_pool));
+  entry.ticket = &ticket;
+  assign_locked();
+  // A flush or stop discards the entry, which ends the ticket.
+  const core::Sequence sequence = entry.record.sequence;
+  answered_.wait(lock, [&] { return ticket.is_done || is_ended_locked(); });
+  if (Entry* left = window_.find(sequence); left != nullptr)
+    left->ticket = nullptr;
+  if (!ticket.answer) return false;
+  copy_allocation(ticket.answer.get(), query, /*with_pools=*/true);
+  return true;
+}
+
+// ---- Workers ---------------------------------------------------------------
+
+Worker* Dispatcher::take_idle_locked(const Entry& entry) {
+  if (idle_.empty()) return nullptr;
+  // State lives in one copy.
+  const auto place = entry.is_per_stream ? std::find(idle_.begin(), idle_.end(),
+                                                     workers_.front().get())
+                                         : std::prev(idle_.end());
+  if (place == idle_.end()) return nullptr;
+  Worker* worker = *place;
+  idle_.erase(place);
+  return worker;
+}
+
+// One FIFO: whenever a worker is idle it starts with the oldest frame.
+void Dispatcher::assign_locked() {
+  if (is_ended_locked()) return;
+  while (Entry* entry = window_.waiting()) {
+    const core::Sequence sequence = window_.waiting_sequence();
+    if (entry->needs_worker()) {
+      // Answered after the earlier frames have left.
+      if (entry->kind == Entry::Kind::kAllocation && sequence != window_.base())
+        return;
+      Worker* worker = take_idle_locked(*entry);
+      if (worker == nullptr) return;
+      entry->is_taken = true;
+      entry->worker = worker;
+      entry->record.worker = worker->number();
+      worker->submit(make_job_locked(*entry, sequence));
+    }
+    window_.advance_waiting();
+  }
+}
+
+Job Dispatcher::make_job_locked(Entry& entry, core::Sequence sequence) {
+  Job job;
+  job.sequence = sequence;
+  job.sticky = entry.sticky;
+  job.prelude = std::move(entry.prelude);
+  job.is_per_stream = entry.is_per_stream;
+  job.query = std::move(entry.allocation);
+  if (entry.event && !is_state(entry.event.get()))
+    job.event = share(entry.event.get());
+  if (!entry.frame) return job;
+  job.due = entry.due_monotonic;
+  job.keep_original =
+      policy_ == core::LatePolicy::kBypass && due_locked(entry).has_value();
+  job.frame = job.keep_original ? entry.frame.share() : std::move(entry.frame);
+  return job;
+}
+
+void Dispatcher::store_result_locked(Entry& entry, JobResult& result) {
+  if (entry.outputs.empty()) {
+    std::swap(entry.outputs, result.outputs);
+  } else {  // a part has been asked for and may still be there
+    for (MiniObjectPtr& item : result.outputs)
+      entry.outputs.push_back(std::move(item));
+  }
+  entry.flow = result.flow;
+  entry.allocation = std::move(result.answer);
+  entry.record.start = result.start;
+  entry.record.end = result.end;
+  entry.is_done = true;
+}
+
+void Dispatcher::on_finished(Worker& worker, core::Sequence sequence,
+                             JobResult& result) {
+  const std::lock_guard lock(mutex_);
+  if (is_stopped_) return;
+  for (std::uint64_t i = 0; i < result.copied_buffers; ++i)
+    sums_.on_copy(result.copied_bytes / result.copied_buffers);
+  if (Entry* entry = window_.find(sequence)) {
+    store_result_locked(*entry, result);
+    if (sequence == window_.base()) wake_output_locked();
+  } else if (sequence >= first_after_flush_) {
+    sums_.on_late_result();
+  }
+  idle_.push_back(&worker);
+  assign_locked();
+}
+
+// ---- Questions -------------------------------------------------------------
+
+void Dispatcher::answer_locked(Question* question, bool result) {
+  if (question == nullptr || question->state == Question::State::kAnswered)
+    return;
+  question->state = Question::State::kAnswered;
+  question->result = result;
+  answered_.notify_all();
+}
+
+bool Dispatcher::wait_answer_locked(Lock& lock, const Question& question) {
+  answered_.wait(lock,
+                 [&] { return question.state == Question::State::kAnswered; });
+  return question.result;
+}
+
+bool Dispatcher::query_downstream(core::Sequence sequence, GstQuery* query,
+                                  Outputs& so_far) {
+  Lock lock(mutex_);
+  Entry* entry = window_.find(sequence);
+  if (is_ended_locked() || entry == nullptr) return false;
+  for (MiniObjectPtr& item : so_far) entry->outputs.push_back(std::move(item));
+  so_far.clear();
+  Question question{query};
+  entry->question = &question;
+  wake_output_locked();
+  return wait_answer_locked(lock, question);
+}
+
+// ---- Output ----------------------------------------------------------------
+
+void Dispatcher::wake_output_locked() {
+  if (is_output_waiting_) head_.notify_one();
+  if (output_wait_) gst_clock_id_unschedule(output_wait_.get());
+}
+
+std::optional<core::RunningTime> Dispatcher::due_locked(
+    const Entry& entry) const {
+  if (!entry.running_time) return std::nullopt;
+  return core::decide_due_time(*entry.running_time, due_inputs_);
+}
+
+core::HeadVerdict Dispatcher::judge_head_locked(const Entry& head) const {
+  core::HeadFacts facts;
+  facts.is_done = head.is_done;
+  facts.is_started = head.is_taken;
+  facts.slack_at_arrival = head.slack_at_arrival;
+  facts.due = due_locked(head);
+  return core::decide_head(facts, policy_,
+                           facts.due ? time_.now() : std::nullopt);
+}
+
+void Dispatcher::run_output() {
+  Lock lock(mutex_);
+  while (!is_ended_locked()) take_step(lock);
+}
+
+void Dispatcher::take_step(Lock& lock) {
+  if (window_.is_empty()) {
+    wait_for_head(lock, {});
+    return;
+  }
+  Entry& head = window_.front();
+  if (head.question != nullptr &&
+      head.question->state == Question::State::kWaiting) {
+    ask_downstream(lock);
+    return;
+  }
+  if (head.kind == Entry::Kind::kEvent) {
+    release_event(lock);
+    return;
+  }
+  if (head.kind == Entry::Kind::kFrame && flow_ != GST_FLOW_OK) {
+    discard_head_locked(core::Cause::kDownstream);
+    return;
+  }
+  const core::HeadVerdict verdict = judge_head_locked(head);
+  switch (verdict.kind) {
+    case core::HeadVerdict::Kind::kRelease:
+      release_result(lock);
+      return;
+    case core::HeadVerdict::Kind::kOverdue:
+      release_overdue(lock, verdict.cause);
+      return;
+    case core::HeadVerdict::Kind::kWait:
+    case core::HeadVerdict::Kind::kWaitUntil:
+      wait_for_head(lock, verdict);
+      return;
+  }
+}
+
+void Dispatcher::wait_for_head(Lock& lock, const core::HeadVerdict& verdict) {
+  if (verdict.kind == core::HeadVerdict::Kind::kWaitUntil) {
+    ClockIdPtr wait = time_.new_wait(verdict.until);
+    if (!wait) return;  // left PLAYING just now: judged again without time
+    output_wait_.reset(gst_clock_id_ref(wait.get()));
+    lock.unlock();
+    gst_clock_id_wait(wait.get(), nullptr);
+    lock.lock();
+    output_wait_.reset();
+    return;
+  }
+  is_output_waiting_ = true;
+  head_.wait(lock);
+  is_output_waiting_ = false;
+}
+
+void Dispatcher::pop_locked() {
+  Entry& head = window_.front();
+  if (head.kind == Entry::Kind::kFrame) {
+    --frames_in_flight_;
+    bytes_in_flight_ -= head.bytes;
+    if (is_submitter_waiting_) room_.notify_one();
+  }
+  window_.pop_front();
+  // What was to be asked when it had become the head.
+  if (Entry* next = window_.waiting();
+      next != nullptr && next->kind == Entry::Kind::kAllocation)
+    assign_locked();
+}
+
+// What the stage gave before its question goes first: the answer may depend on
+// its caps.
+void Dispatcher::ask_downstream(Lock& lock) {
+  Entry& head = window_.front();
+  Question* question = head.question;
+  question->state = Question::State::kBeingAsked;
+  const std::shared_ptr<const StickyState> sticky = head.sticky;
+  const bool is_upstreams = head.kind == Entry::Kind::kQuestion;
+  const core::Sequence sequence = head.record.sequence;
+  std::swap(outputs_, head.outputs);
+  lock.unlock();
+  output_.push_part(outputs_, *sticky);
+  const bool result = output_.query(question->query);
+  lock.lock();
+  // Only the output answers a question that is being asked.
+  question->state = Question::State::kAnswered;
+  question->result = result;
+  answered_.notify_all();
+  Entry* same = window_.find(sequence);
+  if (same == nullptr) return;
+  same->question = nullptr;
+  if (is_upstreams) pop_locked();
+}
+
+void Dispatcher::release_event(Lock& lock) {
+  Entry& head = window_.front();
+  EventPtr event = std::move(head.event);
+  const std::shared_ptr<const StickyState> sticky = head.sticky;
+  pop_locked();
+  lock.unlock();
+  output_.push_event(std::move(event), *sticky);
+  lock.lock();
+}
+
+void Dispatcher::release_result(Lock& lock) {
+  Entry& head = window_.front();
+  if (head.kind == Entry::Kind::kAllocation) {
+    if (head.ticket != nullptr) {
+      head.ticket->answer = std::move(head.allocation);
+      head.ticket->is_done = true;
+    }
+    pop_locked();
+    answered_.notify_all();
+    return;
+  }
+  std::swap(outputs_, head.outputs);
+  const std::shared_ptr<const StickyState> sticky = head.sticky;
+  EventPtr event = std::move(head.event);
+  core::FrameRecord record = head.record;
+  record.due = due_locked(head);
+  const bool is_frame = head.kind == Entry::Kind::kFrame;
+  const GstFlowReturn stage_flow = head.flow;
+  const core::LatePolicy policy = policy_;
+  pop_locked();
+  lock.unlock();
+
+  const bool is_eos = event && GST_EVENT_TYPE(event.get()) == GST_EVENT_EOS;
+  const bool lacks_eos = is_eos && !has_eos(outputs_);
+  const bool keeps_last = record.due && (policy == core::LatePolicy::kRepeat ||
+                                         (policy == core::LatePolicy::kBypass &&
+                                          !OrderedOutput::keeps_caps(*sticky)));
+  GstFlowReturn flow = output_.push_result(outputs_, *sticky, keeps_last);
+  if (lacks_eos) output_.push_event(std::move(event), *sticky);
+  if (flow == GST_FLOW_OK) flow = stage_flow;
+  const bool is_applied =
+      stage_flow == GST_FLOW_OK || stage_flow == GST_FLOW_EOS;
+  record.action = is_applied ? core::Action::kApplied : core::Action::kDropped;
+  record.cause = is_applied ? core::Cause::kNone : core::Cause::kStageError;
+
+  lock.lock();
+  if (is_frame) account_locked(record, flow);
+}
+
+void Dispatcher::release_overdue(Lock& lock, core::Cause cause) {
+  Entry& head = window_.front();
+  answer_locked(head.question, false);
+  if (head.worker != nullptr) {
+    head.worker->abandon(head.record.sequence);
+    // It may be what the others wait for to choose their caps.
+    head.sticky->epoch()->pass_on();
+  }
+  Frame original = std::move(head.frame);
+  const std::shared_ptr<const StickyState> sticky = head.sticky;
+  const Stamps stamps = head.stamps;
+  const std::optional<core::RunningTime> r = head.running_time;
+  core::FrameRecord record = head.record;
+  record.due = due_locked(head);
+  record.cause = cause;
+  const core::LatePolicy policy = policy_;
+  pop_locked();
+  lock.unlock();
+
+  record.action =
+      core::decide_substitute(policy, output_.substitutes(original, *sticky));
+  GstFlowReturn flow = GST_FLOW_OK;
+  if (record.action == core::Action::kBypassed) {
+    flow = output_.push_original(std::move(original), *sticky);
+  } else if (record.action == core::Action::kRepeated) {
+    flow = output_.repeat(stamps);
+  } else {
+    output_.drop(stamps, *sticky);
+  }
+  if (policy == core::LatePolicy::kBypass &&
+      record.action != core::Action::kBypassed)
+    say_no_bypass_once(record.action);
+
+  lock.lock();
+  account_locked(record, flow);
+  const core::FrameSums sums = sums_;
+  lock.unlock();
+  post_qos(record, stamps, *sticky, r, sums);
+  lock.lock();
+}
+
+void Dispatcher::discard_head_locked(core::Cause cause) {
+  Entry& head = window_.front();
+  answer_locked(head.question, false);
+  if (head.worker != nullptr) head.worker->abandon(head.record.sequence);
+  core::FrameRecord record = head.record;
+  record.action = core::Action::kDropped;
+  record.cause = cause;
+  pop_locked();
+  account_locked(record, GST_FLOW_OK);
+}
+
+void Dispatcher::account_locked(core::FrameRecord& record, GstFlowReturn flow) {
+  record.departure = steady_clock::now();
+  if (record.due) record.late = core::is_late(record.due, time_.now());
+  sums_.on_departure(record);
+  GST_LOG_OBJECT(owner_, "frame %" G_GUINT64_FORMAT " %s, cause %s%s",
+                 record.sequence, core::to_string(record.action),
+                 core::to_string(record.cause), record.late ? ", late" : "");
+  if (flow == GST_FLOW_OK || flow_ != GST_FLOW_OK) return;
+  GST_DEBUG_OBJECT(owner_, "flow is %s from now on", gst_flow_get_name(flow));
+  flow_ = flow;
+  room_.notify_all();
+}
+
+void Dispatcher::say_no_bypass_once(core::Action instead) {
+  if (std::exchange(has_said_no_bypass_, true)) return;
+  GST_ELEMENT_WARNING(
+      owner_, STREAM, FORMAT,
+      ("A frame that is overdue cannot go past the stage and is %s instead.",
+       core::to_string(instead)),
+      ("late-policy=bypass needs a stage whose output caps are its input caps, "
+       "and a memory layout that downstream takes; set late-policy to what you "
+       "want to see instead."));
+}
+
+void Dispatcher::post_qos(const core::FrameRecord& record, const Stamps& stamps,
+                          const StickyState& sticky,
+                          std::optional<core::RunningTime> r,
+                          const core::FrameSums& sums) {
+  const GstClockTime running =
+      r && r->time_since_epoch().count() >= 0
+          ? static_cast<GstClockTime>(r->time_since_epoch().count())
+          : GST_CLOCK_TIME_NONE;
+  GstMessage* message = gst_message_new_qos(
+      GST_OBJECT_CAST(owner_), TRUE, running, sticky.stream_time(stamps.pts),
+      stamps.pts, stamps.duration);
+  const std::optional<core::RunningTime> now = time_.now();
+  const gint64 jitter = now && record.due ? (*now - *record.due).count() : 0;
+  gst_message_set_qos_values(message, jitter, 1.0, 0);
+  const std::uint64_t applied = sums.count(core::Action::kApplied);
+  gst_message_set_qos_stats(message, GST_FORMAT_BUFFERS, applied,
+                            sums.frames_in() - sums.in_flight() - applied);
+  gst_element_post_message(owner_, message);
+}
+
+}  // namespace dispatch::stage

@@ -1,0 +1,212 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+//
+// The heart of an element: frames go in on one thread, are worked on by
+// several workers, and leave in order on another thread.
+//
+// For: admission within the window, one FIFO from which an idle worker starts
+// the oldest frame, the wait for the head of the line at most until its due
+// time, and the account of every frame. What decides is in gst/core; what
+// pushes is OrderedOutput. Not for: making workers or knowing what they are.
+//
+// Threads: submit(), push_event() and answer_serialized() on the sink pad's
+// streaming thread; run_output() on the src pad's; on_finished() and
+// query_downstream() on the workers'; the others on any.
+// Failure: the flow that downstream or the stage returned comes back from the
+// next submit().
+//
+// Lock order: sink or src pad's stream lock, then mutex_, then an Epoch's or a
+// ThreadWorker's mutex. mutex_ is never held while pushing, querying or
+// posting.
+#pragma once
+
+#include <condition_variable>
+#include <memory>
+#include <mutex>
+#include <vector>
+
+#include "core/due_time.h"
+#include "core/late_policy.h"
+#include "core/reorder_window.h"
+#include "core/window_limits.h"
+#include "stage/negotiation.h"
+#include "stage/ordered_output.h"
+#include "stage/pipeline_time.h"
+#include "stage/worker.h"
+
+namespace dispatch::stage {
+
+class Dispatcher final : public WorkerListener,
+                         public OrderedQuery,
+                         public std::enable_shared_from_this<Dispatcher> {
+ public:
+  // `owner`, `src` (transfer none): the element and its src pad. The element is
+  // touched by run_output() only.
+  Dispatcher(GstElement* owner, GstPad* src);
+
+  // What the user and the pipeline say. May change at any time.
+  void set_late_policy(core::LatePolicy policy);
+  void set_due_inputs(const core::DueTimeInputs& inputs);
+  void set_window(const core::WindowLimits& limits);
+  PipelineTime& time() { return time_; }
+  // The clock, base time or state changed: waits are made anew.
+  void recompute_waits();
+
+  void start(std::vector<std::shared_ptr<Worker>> workers);
+  // Ends all waits; what is in flight is discarded. The output must have ended
+  // before the next start().
+  void begin_stop();
+  void finish_stop();
+
+  // Stateless until told otherwise; holds for what is submitted from then on.
+  void set_per_stream(bool is_per_stream);
+  bool is_per_stream() const;
+  bool are_due_times_applied() const;
+
+  GstFlowReturn submit(Frame frame,
+                       const std::shared_ptr<const StickyState>& sticky);
+  // A serialized event in its place; `sticky` is the state with it.
+  GstFlowReturn push_event(EventPtr event,
+                           const std::shared_ptr<const StickyState>& sticky);
+  // A serialized query: answered when everything before it has left.
+  bool answer_serialized(GstQuery* query,
+                         const std::shared_ptr<const StickyState>& sticky);
+
+  void begin_flush();
+  // The output must have been paused, downstream not yet be told.
+  void finish_flush();
+
+  // Pushes until a flush or a stop.
+  void run_output();
+
+  core::FrameSums sums() const;
+  core::WindowLimits window() const;
+  GstFlowReturn flow() const;
+
+  // WorkerListener, OrderedQuery
+  void on_finished(Worker& worker, core::Sequence sequence,
+                   JobResult& result) override;
+  bool query_downstream(core::Sequence sequence, GstQuery* query,
+                        Outputs& so_far) override;
+
+ private:
+  // A query that waits for its turn at the head of the line.
+  struct Question {
+    GstQuery* query = nullptr;
+    enum class State { kWaiting, kBeingAsked, kAnswered } state{};
+    bool result = false;
+  };
+
+  // Upstream's ALLOCATION query, while its thread waits for the answer.
+  struct Ticket {
+    bool is_done = false;
+    QueryPtr answer;  // null: the stage did not answer
+  };
+
+  struct Entry {
+    enum class Kind {
+      kFrame,
+      kEvent,       // goes straight to the output
+      kStageEvent,  // goes through the stage
+      kAllocation,  // upstream's query, answered by the stage
+      kQuestion,    // upstream's query, answered by downstream
+    };
+    Kind kind = Kind::kFrame;
+    bool is_taken = false;
+    bool is_done = false;
+    Worker* worker = nullptr;
+    std::shared_ptr<const StickyState> sticky;
+    std::vector<EventPtr> prelude;
+    Frame frame;  // for the worker, until taken; then the original, if kept
+    EventPtr event;
+    QueryPtr allocation;
+    Ticket* ticket = nullptr;      // borrowed from the waiting thread
+    Question* question = nullptr;  // likewise; upstream's, or its worker's
+    bool is_per_stream = false;
+    Outputs outputs;
+    GstFlowReturn flow = GST_FLOW_OK;
+    Stamps stamps;
+    std::uint64_t bytes = 0;
+    std::optional<core::RunningTime> running_time;
+    core::Duration slack_at_arrival{};
+    std::optional<core::MonotonicTime> due_monotonic;
+    core::FrameRecord record;
+
+    bool needs_worker() const {
+      return kind != Kind::kEvent && kind != Kind::kQuestion;
+    }
+    void reset();
+  };
+  using Lock = std::unique_lock<std::mutex>;
+
+  // All *_locked functions need mutex_.
+  bool is_ended_locked() const { return is_flushing_ || is_stopped_; }
+  bool has_room_locked(std::uint64_t bytes) const;
+  Entry& append_locked(Entry::Kind kind,
+                       const std::shared_ptr<const StickyState>& sticky);
+  void stamp_arrival_locked(Entry& entry);
+  void assign_locked();
+  Worker* take_idle_locked(const Entry& entry);
+  Job make_job_locked(Entry& entry, core::Sequence sequence);
+  std::optional<core::RunningTime> due_locked(const Entry& entry) const;
+  void store_result_locked(Entry& entry, JobResult& result);
+  void wake_output_locked();
+  void answer_locked(Question* question, bool result);
+  bool wait_answer_locked(Lock& lock, const Question& question);
+  bool ask_stage_locked(Lock& lock, GstQuery* query,
+                        const std::shared_ptr<const StickyState>& sticky);
+  void discard_all_locked(core::Cause cause);
+  void pop_locked();
+  void interrupt_waits_locked();
+
+  // The steps of run_output(). All take and return with `lock` held and let go
+  // of it around calls into GStreamer.
+  void take_step(Lock& lock);
+  void wait_for_head(Lock& lock, const core::HeadVerdict& verdict);
+  void ask_downstream(Lock& lock);
+  void release_event(Lock& lock);
+  void release_result(Lock& lock);
+  void release_overdue(Lock& lock, core::Cause cause);
+  void discard_head_locked(core::Cause cause);
+  core::HeadVerdict judge_head_locked(const Entry& head) const;
+  // Ends a frame's account; `due` as it was when it left.
+  void account_locked(core::FrameRecord& record, GstFlowReturn flow);
+  void say_no_bypass_once(core::Action instead);
+  void post_qos(const core::FrameRecord& record, const Stamps& stamps,
+                const StickyState& sticky, std::optional<core::RunningTime> r,
+                const core::FrameSums& sums);
+
+  GstElement* const owner_;
+  const PadPtr src_;
+  PipelineTime time_;
+  OrderedOutput output_;  // of run_output()
+
+  mutable std::mutex mutex_;
+  std::condition_variable room_;      // for submit()
+  std::condition_variable head_;      // for run_output()
+  std::condition_variable answered_;  // for questions and allocations
+  // All under mutex_:
+  core::ReorderWindow<Entry> window_;
+  core::FrameSums sums_;
+  core::WindowLimits limits_;
+  core::LatePolicy policy_ = core::LatePolicy::kBypass;
+  core::DueTimeInputs due_inputs_;
+  std::vector<std::shared_ptr<Worker>> workers_;
+  std::vector<Worker*> idle_;
+  unsigned frames_in_flight_ = 0;
+  std::uint64_t bytes_in_flight_ = 0;
+  GstFlowReturn flow_ = GST_FLOW_OK;
+  bool is_stopped_ = true;
+  bool is_flushing_ = false;
+  bool is_per_stream_ = false;
+  bool is_submitter_waiting_ = false;
+  core::Sequence first_after_flush_ = 0;
+  bool is_output_waiting_ = false;
+  ClockIdPtr output_wait_;
+  std::vector<EventPtr> prelude_;  // for the next frame's worker
+
+  // Of run_output():
+  Outputs outputs_;
+  bool has_said_no_bypass_ = false;
+};
+
+}  // namespace dispatch::stage

@@ -1,0 +1,266 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+#include "stage/negotiation.h"
+
+#include <algorithm>
+
+namespace dispatch::stage {
+
+namespace {
+
+// A pool with fewer buffers than are in flight would stop the stream; with
+// more needed, the others are told so.
+void fit_pools(GstQuery* query, unsigned more) {
+  for (guint i = 0; i < gst_query_get_n_allocation_pools(query); ++i) {
+    GstBufferPool* pool = nullptr;
+    guint size = 0;
+    guint min = 0;
+    guint max = 0;
+    gst_query_parse_nth_allocation_pool(query, i, &pool, &size, &min, &max);
+    const ObjectPtr<GstBufferPool> owned(pool);
+    const bool is_too_small = max != 0 && max < min + more;
+    gst_query_set_nth_allocation_pool(query, i, is_too_small ? nullptr : pool,
+                                      size, min + more, is_too_small ? 0 : max);
+  }
+}
+
+void copy_metas(GstQuery* from, GstQuery* to) {
+  for (guint i = 0; i < gst_query_get_n_allocation_metas(from); ++i) {
+    const GstStructure* params = nullptr;
+    const GType api = gst_query_parse_nth_allocation_meta(from, i, &params);
+    gst_query_add_allocation_meta(to, api, params);
+  }
+}
+
+void copy_params(GstQuery* from, GstQuery* to) {
+  for (guint i = 0; i < gst_query_get_n_allocation_params(from); ++i) {
+    GstAllocator* allocator = nullptr;
+    GstAllocationParams params;
+    gst_query_parse_nth_allocation_param(from, i, &allocator, &params);
+    const ObjectPtr<GstAllocator> owned(allocator);
+    gst_query_add_allocation_param(to, allocator, &params);
+  }
+}
+
+void copy_pools(GstQuery* from, GstQuery* to, bool with_pools) {
+  for (guint i = 0; i < gst_query_get_n_allocation_pools(from); ++i) {
+    GstBufferPool* pool = nullptr;
+    guint size = 0;
+    guint min = 0;
+    guint max = 0;
+    gst_query_parse_nth_allocation_pool(from, i, &pool, &size, &min, &max);
+    const ObjectPtr<GstBufferPool> owned(pool);
+    gst_query_add_allocation_pool(to, with_pools ? pool : nullptr, size, min,
+                                  max);
+  }
+}
+
+void keep_common_metas(GstQuery* query, GstQuery* other) {
+  for (guint i = gst_query_get_n_allocation_metas(query); i-- > 0;) {
+    const GType api = gst_query_parse_nth_allocation_meta(query, i, nullptr);
+    if (other == nullptr ||
+        !gst_query_find_allocation_meta(other, api, nullptr))
+      gst_query_remove_nth_allocation_meta(query, i);
+  }
+}
+
+GstCaps* caps_of(GstQuery* allocation) {
+  GstCaps* caps = nullptr;
+  gst_query_parse_allocation(allocation, &caps, nullptr);
+  return caps;
+}
+
+}  // namespace
+
+void copy_allocation(GstQuery* from, GstQuery* to, bool with_pools) {
+  copy_metas(from, to);
+  copy_params(from, to);
+  copy_pools(from, to, with_pools);
+}
+
+// ---- Epoch -----------------------------------------------------------------
+
+Epoch::Entry Epoch::enter(const void* copy) {
+  std::unique_lock lock(mutex_);
+  const unsigned interrupts = interrupts_;
+  changed_.wait(
+      lock, [&] { return gate_ != Gate::kHeld || interrupts_ != interrupts; });
+  if (interrupts_ != interrupts) return Entry::kInterrupted;
+  if (gate_ == Gate::kOpen) return Entry::kBound;
+  gate_ = Gate::kHeld;
+  holder_ = copy;
+  return Entry::kNegotiate;
+}
+
+void Epoch::leave(const void* copy, bool succeeded) {
+  const std::lock_guard lock(mutex_);
+  if (gate_ != Gate::kHeld || holder_ != copy) return;
+  gate_ = succeeded ? Gate::kOpen : Gate::kFree;
+  holder_ = nullptr;
+  changed_.notify_all();
+}
+
+void Epoch::pass_on() {
+  const std::lock_guard lock(mutex_);
+  if (gate_ != Gate::kHeld) return;
+  gate_ = Gate::kFree;
+  holder_ = nullptr;
+  changed_.notify_all();
+}
+
+void Epoch::interrupt() {
+  const std::lock_guard lock(mutex_);
+  ++interrupts_;
+  changed_.notify_all();
+}
+
+bool Epoch::bind(GstCaps* caps) {
+  const std::lock_guard lock(mutex_);
+  if (bound_) return gst_caps_is_equal(bound_.get(), caps) != FALSE;
+  bound_ = share(caps);
+  gate_ = Gate::kOpen;
+  holder_ = nullptr;
+  changed_.notify_all();
+  return true;
+}
+
+void Epoch::set_pinned(GstCaps* caps) {
+  const std::lock_guard lock(mutex_);
+  pinned_ = share(caps);
+}
+
+CapsPtr Epoch::required() const {
+  const std::lock_guard lock(mutex_);
+  return share(bound_ ? bound_.get() : pinned_.get());
+}
+
+CapsPtr Epoch::output_caps() const { return required(); }
+
+Epoch::Asker Epoch::ask_allocation() {
+  const std::lock_guard lock(mutex_);
+  if (allocation_asked_) return Asker::kNext;
+  allocation_asked_ = true;
+  return Asker::kFirst;
+}
+
+void Epoch::set_allocation(GstQuery* answer) {
+  const std::lock_guard lock(mutex_);
+  allocation_ = share(answer);
+  allocation_known_ = true;
+  changed_.notify_all();
+}
+
+QueryPtr Epoch::wait_allocation() {
+  std::unique_lock lock(mutex_);
+  const unsigned interrupts = interrupts_;
+  changed_.wait(lock,
+                [&] { return allocation_known_ || interrupts_ != interrupts; });
+  return share(allocation_.get());
+}
+
+QueryPtr Epoch::allocation() const {
+  const std::lock_guard lock(mutex_);
+  return share(allocation_.get());
+}
+
+// ---- Negotiation -----------------------------------------------------------
+
+Negotiation::Negotiation(GstPad* sink, GstPad* src)
+    : sink_(share_object(sink)), src_(share_object(src)) {}
+
+void Negotiation::set_ordered_query(std::weak_ptr<OrderedQuery> ordered) {
+  const std::lock_guard lock(mutex_);
+  ordered_ = std::move(ordered);
+}
+
+void Negotiation::pin(Epoch& epoch, GstPad* stage_src) {
+  if (!epoch.wants_pin() || epoch.caps() == nullptr) return;
+  g_autoptr(GstCaps) possible = gst_pad_query_caps(stage_src, epoch.caps());
+  g_autoptr(GstCaps) wanted = gst_pad_peer_query_caps(src_.get(), epoch.caps());
+  if (gst_caps_is_subset(epoch.caps(), possible) &&
+      gst_caps_is_subset(epoch.caps(), wanted))
+    epoch.set_pinned(epoch.caps());
+}
+
+bool Negotiation::caps_at_output(const Epoch& epoch, GstQuery* query) {
+  const CapsPtr required = epoch.required();
+  if (!required) return query_downstream(query);
+  GstCaps* filter = nullptr;
+  gst_query_parse_caps(query, &filter);
+  g_autoptr(GstCaps) answer =
+      filter != nullptr ? gst_caps_intersect_full(filter, required.get(),
+                                                  GST_CAPS_INTERSECT_FIRST)
+                        : gst_caps_ref(required.get());
+  gst_query_set_caps_result(query, answer);
+  return true;
+}
+
+bool Negotiation::accept_caps_at_output(const Epoch& epoch, GstQuery* query) {
+  const CapsPtr required = epoch.required();
+  if (!required) return query_downstream(query);
+  GstCaps* caps = nullptr;
+  gst_query_parse_accept_caps(query, &caps);
+  gst_query_set_accept_caps_result(query,
+                                   gst_caps_is_subset(caps, required.get()));
+  return true;
+}
+
+bool Negotiation::serialized_at_output(core::Sequence sequence, GstQuery* query,
+                                       Outputs& so_far) {
+  std::shared_ptr<OrderedQuery> ordered;
+  {
+    const std::lock_guard lock(mutex_);
+    ordered = ordered_.lock();
+  }
+  return ordered && ordered->query_downstream(sequence, query, so_far);
+}
+
+bool Negotiation::allocation_at_output(Epoch& epoch, core::Sequence sequence,
+                                       GstQuery* query, Outputs& so_far) {
+  if (epoch.ask_allocation() == Epoch::Asker::kNext) {
+    // A second user of downstream's pool would switch it off for the first.
+    const QueryPtr known = epoch.wait_allocation();
+    if (!known || caps_of(known.get()) == nullptr ||
+        !gst_caps_is_equal(caps_of(known.get()), caps_of(query)))
+      return false;
+    copy_allocation(known.get(), query, false);
+    return true;
+  }
+  if (!serialized_at_output(sequence, query, so_far)) {
+    epoch.set_allocation(nullptr);
+    return false;
+  }
+  const QueryPtr for_others(gst_query_new_allocation(caps_of(query), FALSE));
+  copy_allocation(query, for_others.get(), false);
+  epoch.set_allocation(for_others.get());
+  fit_pools(query, depth_);
+  return true;
+}
+
+void Negotiation::complete_upstream_allocation(Epoch& epoch,
+                                               core::Sequence sequence,
+                                               GstQuery* query,
+                                               Outputs& so_far) {
+  fit_pools(query, depth_);
+  if (!epoch.wants_pin()) return;
+  QueryPtr downstream = epoch.allocation();
+  if (!downstream) {
+    downstream.reset(gst_query_new_allocation(caps_of(query), FALSE));
+    if (!serialized_at_output(sequence, downstream.get(), so_far))
+      downstream.reset();
+  }
+  keep_common_metas(query, downstream.get());
+}
+
+bool Negotiation::query_downstream(GstQuery* query) {
+  return gst_pad_peer_query(src_.get(), query) != FALSE;
+}
+
+bool Negotiation::query_upstream(GstQuery* query) {
+  return gst_pad_peer_query(sink_.get(), query) != FALSE;
+}
+
+bool Negotiation::event_upstream(EventPtr event) {
+  return gst_pad_push_event(sink_.get(), event.release()) != FALSE;
+}
+
+}  // namespace dispatch::stage

@@ -1,0 +1,141 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+//
+// Caps and allocation of several copies of one stage.
+//
+// For: making copies that negotiate at different times come to one result. The
+// first output caps of an epoch bind all copies; otherwise they would choose
+// differently and the stream would flap. One copy negotiates at a time; one
+// gets downstream's pool. Not for: caps events in the stream (ordered_output).
+//
+// An epoch lasts from one CAPS or RECONFIGURE to the next. Frames carry theirs
+// in their sticky state, so that frames of two epochs can be in flight.
+// Thread: thread-safe.
+//
+// Lock order: Dispatcher's mutex before Epoch's mutex. No lock is held while
+// calling into GStreamer.
+#pragma once
+
+#include <atomic>
+#include <condition_variable>
+#include <memory>
+#include <mutex>
+#include <optional>
+
+#include "core/frame_record.h"
+#include "stage/frame.h"
+#include "stage/ptr.h"
+
+namespace dispatch::stage {
+
+class Epoch {
+ public:
+  // `caps` (transfer none) (nullable): the input caps. `pin`: the stage's
+  // output caps are to be the input caps if stage and downstream take them.
+  Epoch(GstCaps* caps, bool pin) : caps_(share(caps)), pin_(pin) {}
+
+  GstCaps* caps() const { return caps_.get(); }  // (transfer none)
+
+  // A copy begins its first frame of this epoch. Blocks while another one
+  // negotiates. False: interrupted.
+  enum class Entry { kNegotiate, kBound, kInterrupted };
+  Entry enter(const void* copy);
+  // The copy is done with that frame, bound or not.
+  void leave(const void* copy, bool succeeded);
+  // Lets the next copy negotiate although this one has not bound the epoch.
+  void pass_on();
+  // Ends waits in enter() and wait_allocation().
+  void interrupt();
+
+  // The first output caps. False: the epoch is bound to other caps.
+  bool bind(GstCaps* caps);
+  void set_pinned(GstCaps* caps);
+  bool wants_pin() const { return pin_; }
+
+  // What a copy may choose: the bound caps, else the pinned ones, else null.
+  CapsPtr required() const;
+  // What the output caps are or will be, if that is known.
+  CapsPtr output_caps() const;
+
+  // Downstream's answer to the first copy's ALLOCATION query.
+  enum class Asker { kFirst, kNext };
+  Asker ask_allocation();
+  void set_allocation(GstQuery* answer);  // (transfer none) (nullable)
+  // Waits for set_allocation(). Null: no answer, or interrupted.
+  QueryPtr wait_allocation();
+  QueryPtr allocation() const;  // without waiting
+
+ private:
+  enum class Gate { kFree, kHeld, kOpen };
+  const CapsPtr caps_;
+  const bool pin_;
+  mutable std::mutex mutex_;
+  std::condition_variable changed_;
+  Gate gate_ = Gate::kFree;
+  const void* holder_ = nullptr;
+  unsigned interrupts_ = 0;
+  CapsPtr pinned_;
+  CapsPtr bound_;
+  bool allocation_asked_ = false;
+  bool allocation_known_ = false;
+  QueryPtr allocation_;
+};
+
+// Adds what `from` answers to `to`: both are ALLOCATION queries. The pools
+// themselves only with `with_pools`; their sizes always. (gst_query_copy()
+// would make two queries over one list.)
+void copy_allocation(GstQuery* from, GstQuery* to, bool with_pools);
+
+// Asks downstream in the place of a frame in the stream. Implemented by the
+// dispatcher.
+class OrderedQuery {
+ public:
+  virtual ~OrderedQuery() = default;
+  // Blocks until everything before `sequence` has left, `so_far` (what the
+  // stage gave before it asked; taken out) has been pushed and the query has
+  // been answered. False if it was not, or was interrupted.
+  virtual bool query_downstream(core::Sequence sequence, GstQuery* query,
+                                Outputs& so_far) = 0;
+};
+
+// Answers the queries that leave the copies.
+class Negotiation {
+ public:
+  // `sink` and `src` (transfer none) are the pads of the element.
+  Negotiation(GstPad* sink, GstPad* src);
+
+  void set_ordered_query(std::weak_ptr<OrderedQuery> ordered);
+  // Buffers that may be in flight at once: window and workers.
+  void set_depth(unsigned buffers) { depth_ = buffers; }
+
+  // Finds what `epoch` can be pinned to; `stage_src` (transfer none) is the
+  // open src pad of the copy that negotiates.
+  void pin(Epoch& epoch, GstPad* stage_src);
+
+  // From inside a job of `epoch`:
+  bool caps_at_output(const Epoch& epoch, GstQuery* query);
+  bool accept_caps_at_output(const Epoch& epoch, GstQuery* query);
+  bool allocation_at_output(Epoch& epoch, core::Sequence sequence,
+                            GstQuery* query, Outputs& so_far);
+  bool serialized_at_output(core::Sequence sequence, GstQuery* query,
+                            Outputs& so_far);
+
+  // Makes the stage's answer to upstream's ALLOCATION query true for all that
+  // happens here: more buffers are in flight, and a frame may go past the
+  // stage.
+  void complete_upstream_allocation(Epoch& epoch, core::Sequence sequence,
+                                    GstQuery* query, Outputs& so_far);
+
+  // From anywhere:
+  bool query_downstream(GstQuery* query);
+  bool query_upstream(GstQuery* query);
+  bool event_upstream(EventPtr event);
+
+ private:
+  const PadPtr sink_;
+  const PadPtr src_;
+  std::mutex mutex_;
+  std::weak_ptr<OrderedQuery> ordered_;
+  std::atomic<unsigned> depth_{1};
+};
+
+}  // namespace dispatch::stage

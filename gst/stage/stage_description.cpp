@@ -1,0 +1,213 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+#include "stage/stage_description.h"
+
+#include <algorithm>
+#include <map>
+#include <regex>
+
+namespace dispatch::stage {
+
+namespace {
+
+constexpr auto kParseFlags = static_cast<GstParseFlags>(
+    GST_PARSE_FLAG_FATAL_ERRORS | GST_PARSE_FLAG_NO_SINGLE_ELEMENT_BINS);
+
+std::string name_of(gpointer object) { return GST_OBJECT_NAME(object); }
+
+// In the order of the description: a bin puts new children in front.
+std::vector<GstElement*> children_of(GstElement* bin) {
+  std::vector<GstElement*> children;
+  for (GList* l = GST_BIN_CHILDREN(bin); l != nullptr; l = l->next)
+    children.push_back(GST_ELEMENT_CAST(l->data));
+  std::reverse(children.begin(), children.end());
+  return children;
+}
+
+GstElement* parse_bin(const std::string& description, GError** error) {
+  return gst_parse_bin_from_description_full(description.c_str(), FALSE,
+                                             nullptr, kParseFlags, error);
+}
+
+// A description that begins or ends with caps does not parse by itself.
+ElementPtr parse_with_or_without_ends(const std::string& description,
+                                      std::string& problem) {
+  g_autoptr(GError) error = nullptr;
+  GstElement* bin = parse_bin(description, &error);
+  if (bin == nullptr) {
+    g_autoptr(GError) second = nullptr;
+    bin = parse_bin("identity ! " + description + " ! identity", &second);
+  }
+  if (bin == nullptr) problem = error->message;
+  if (bin != nullptr && !GST_IS_BIN(bin)) {
+    // A description of one element comes back bare.
+    GstElement* outer = gst_bin_new(nullptr);
+    gst_bin_add(GST_BIN(outer), bin);
+    bin = outer;
+  }
+  return sink_object(bin);
+}
+
+// Whether the user gave the element this name.
+bool is_named_in(const std::string& description, const std::string& name) {
+  static const std::regex special(R"([.^$|()\[\]{}*+?\\])");
+  const std::string literal = std::regex_replace(name, special, R"(\$&)");
+  return std::regex_search(description,
+                           std::regex("name\\s*=\\s*[\"']?" + literal + "\\b"));
+}
+
+// gst_object_set_name() refuses once there is a parent, and parsing gives one.
+// Nobody else has seen these elements yet.
+void rename_child(GstElement* element, const std::string& name) {
+  GST_OBJECT_LOCK(element);
+  g_free(GST_OBJECT_NAME(element));
+  GST_OBJECT_NAME(element) = g_strdup(name.c_str());
+  GST_OBJECT_UNLOCK(element);
+}
+
+const char* factory_name(GstElement* element) {
+  GstElementFactory* factory = gst_element_get_factory(element);
+  return factory != nullptr ? GST_OBJECT_NAME(factory) : "element";
+}
+
+void name_alike(GstElement* bin, const std::string& description) {
+  std::map<std::string, unsigned> counts;
+  for (GstElement* element : children_of(bin)) {
+    if (is_named_in(description, name_of(element))) continue;
+    const std::string factory = factory_name(element);
+    rename_child(element, factory + std::to_string(counts[factory]++));
+  }
+}
+
+std::string media_of(const GstStructure* structure) {
+  return gst_structure_get_name(structure);
+}
+
+void add_media(GstCaps* caps, std::vector<std::string>& media) {
+  if (gst_caps_is_any(caps)) return;
+  for (guint i = 0; i < gst_caps_get_size(caps); ++i)
+    media.push_back(media_of(gst_caps_get_structure(caps, i)));
+}
+
+core::ElementFacts facts_of(GstElement* element) {
+  core::ElementFacts facts;
+  facts.name = name_of(element);
+  auto* element_class = GST_ELEMENT_GET_CLASS(element);
+  const gchar* klass =
+      gst_element_class_get_metadata(element_class, GST_ELEMENT_METADATA_KLASS);
+  facts.klass = klass != nullptr ? klass : "";
+  for (GList* l = gst_element_class_get_pad_template_list(element_class);
+       l != nullptr; l = l->next) {
+    auto* templ = GST_PAD_TEMPLATE(l->data);
+    const bool is_sink = GST_PAD_TEMPLATE_DIRECTION(templ) == GST_PAD_SINK;
+    g_autoptr(GstCaps) caps = gst_pad_template_get_caps(templ);
+    add_media(caps, is_sink ? facts.sink_media : facts.src_media);
+  }
+  return facts;
+}
+
+// Why this element can never be part of a stage; empty if it can.
+std::string refusal_of(GstElement* element) {
+  const std::string name = name_of(element);
+  for (GList* l = gst_element_class_get_pad_template_list(
+           GST_ELEMENT_GET_CLASS(element));
+       l != nullptr; l = l->next)
+    if (GST_PAD_TEMPLATE_PRESENCE(l->data) == GST_PAD_SOMETIMES)
+      return "'" + name +
+             "' adds pads while it runs; a stage needs all its pads from the "
+             "start, so put it before or after this element";
+  for (GList* l = element->pads; l != nullptr; l = l->next) {
+    GstPadTemplate* templ = GST_PAD_PAD_TEMPLATE(GST_PAD_CAST(l->data));
+    if (templ != nullptr && GST_PAD_TEMPLATE_PRESENCE(templ) == GST_PAD_REQUEST)
+      return "'" + name +
+             "' is linked by request pads; a stage is one chain without "
+             "branches, so put it before or after this element";
+  }
+  if (GST_OBJECT_FLAG_IS_SET(element, GST_ELEMENT_FLAG_SOURCE) ||
+      GST_OBJECT_FLAG_IS_SET(element, GST_ELEMENT_FLAG_SINK))
+    return "'" + name +
+           "' is a source or a sink; a stage only has filters, so put it "
+           "before or after this element";
+  return {};
+}
+
+std::vector<GstPad*> open_pads(GstElement* element, GstPadDirection direction) {
+  std::vector<GstPad*> pads;
+  for (GList* l = element->pads; l != nullptr; l = l->next) {
+    auto* pad = GST_PAD_CAST(l->data);
+    if (GST_PAD_DIRECTION(pad) == direction && !gst_pad_is_linked(pad))
+      pads.push_back(pad);
+  }
+  return pads;
+}
+
+// Of several open pads of one element, the one that carries the stream:
+// "textoverlay" also has an optional "text_sink".
+GstPad* main_pad(const std::vector<GstPad*>& pads) {
+  if (pads.size() == 1) return pads.front();
+  for (const char* name : {"sink", "video_sink", "src"})
+    for (GstPad* pad : pads)
+      if (name_of(pad) == name) return pad;
+  return nullptr;
+}
+
+struct OpenPad {
+  PadPtr pad;
+  std::string problem;
+};
+
+// The one open pad of the stage in this direction.
+OpenPad find_open_pad(const std::vector<GstElement*>& elements,
+                      GstPadDirection direction) {
+  const std::string kind = direction == GST_PAD_SINK ? "sink" : "src";
+  std::vector<GstElement*> owners;
+  for (GstElement* element : elements)
+    if (!open_pads(element, direction).empty()) owners.push_back(element);
+  if (owners.empty())
+    return {nullptr, "has no open " + kind +
+                         " pad; its first element needs a sink pad and its "
+                         "last one a src pad"};
+  if (owners.size() > 1)
+    return {nullptr, "has more than one open " + kind + " pad, of '" +
+                         name_of(owners[0]) + "' and '" + name_of(owners[1]) +
+                         "'; link its elements with '!'"};
+  GstPad* pad = main_pad(open_pads(owners[0], direction));
+  if (pad == nullptr)
+    return {nullptr, "leaves several " + kind + " pads of '" +
+                         name_of(owners[0]) +
+                         "' open, and none of them is the main one"};
+  return {share_object(pad), {}};
+}
+
+StageError error(const std::string& text) {
+  return {"The property 'stage' cannot be used: " + text + "."};
+}
+
+}  // namespace
+
+std::variant<ParsedStage, StageError> parse_stage(
+    const std::string& description) {
+  if (description.find_first_not_of(" \t\n") == std::string::npos)
+    return error(
+        "it is empty; set it to a launch description such as \"videoconvert ! "
+        "videobalance saturation=0\"");
+  ParsedStage stage;
+  std::string problem;
+  stage.bin = parse_with_or_without_ends(description, problem);
+  if (!stage.bin) return error("\"" + description + "\": " + problem);
+  name_alike(stage.bin.get(), description);
+  const std::vector<GstElement*> elements = children_of(stage.bin.get());
+  for (GstElement* element : elements) {
+    problem = refusal_of(element);
+    if (!problem.empty()) return error(problem);
+    stage.facts.push_back(facts_of(element));
+  }
+  for (const auto direction : {GST_PAD_SINK, GST_PAD_SRC}) {
+    OpenPad open = find_open_pad(elements, direction);
+    if (!open.pad) return error("\"" + description + "\" " + open.problem);
+    (direction == GST_PAD_SINK ? stage.open_sink : stage.open_src) =
+        std::move(open.pad);
+  }
+  return stage;
+}
+
+}  // namespace dispatch::stage

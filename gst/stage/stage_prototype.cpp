@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+#include "stage/stage_prototype.h"
+
+#include <algorithm>
+
+namespace dispatch::stage {
+
+namespace {
+
+// Sets the property of `from` on the element of the same name in `copy`.
+void copy_property(GObject* from, GstElement* copy, const std::string& element,
+                   const char* property) {
+  const ElementPtr to(gst_bin_get_by_name(GST_BIN(copy), element.c_str()));
+  if (!to) return;
+  GParamSpec* pspec =
+      g_object_class_find_property(G_OBJECT_GET_CLASS(from), property);
+  GValue value = G_VALUE_INIT;
+  g_value_init(&value, G_PARAM_SPEC_VALUE_TYPE(pspec));
+  g_object_get_property(from, property, &value);
+  g_object_set_property(G_OBJECT(to.get()), property, &value);
+  g_value_unset(&value);
+}
+
+bool is_settable(const GParamSpec* pspec) {
+  return (pspec->flags & G_PARAM_WRITABLE) != 0 &&
+         (pspec->flags & G_PARAM_READABLE) != 0 &&
+         (pspec->flags & G_PARAM_CONSTRUCT_ONLY) == 0;
+}
+
+}  // namespace
+
+StagePrototype::~StagePrototype() { drop_locked(); }
+
+void StagePrototype::drop_locked() {
+  if (bin_) g_signal_handlers_disconnect_by_data(bin_.get(), this);
+  bin_.reset();
+  settings_.clear();
+}
+
+void StagePrototype::set_description(const std::string& description) {
+  const std::lock_guard lock(mutex_);
+  drop_locked();
+  description_ = description;
+}
+
+std::string StagePrototype::description() const {
+  const std::lock_guard lock(mutex_);
+  return description_;
+}
+
+GstElement* StagePrototype::bin() {
+  const std::lock_guard lock(mutex_);
+  if (!bin_) {
+    auto parsed = parse_stage(description_);
+    if (!std::holds_alternative<ParsedStage>(parsed)) return nullptr;
+    bin_ = std::move(std::get<ParsedStage>(parsed).bin);
+    gst_object_set_name(GST_OBJECT_CAST(bin_.get()), "stage");
+    g_signal_connect(bin_.get(), "deep-notify", G_CALLBACK(on_deep_notify),
+                     this);
+  }
+  return share_object(bin_.get()).release();
+}
+
+void StagePrototype::on_deep_notify(GstObject*, GstObject* origin,
+                                    GParamSpec* pspec, gpointer self) {
+  if (GST_IS_ELEMENT(origin) && is_settable(pspec))
+    static_cast<StagePrototype*>(self)->spread(origin, pspec);
+}
+
+void StagePrototype::spread(GstObject* origin, GParamSpec* pspec) {
+  const std::string element = GST_OBJECT_NAME(origin);
+  std::vector<ElementPtr> copies;
+  {
+    const std::lock_guard lock(mutex_);
+    const bool is_known = std::any_of(
+        settings_.begin(), settings_.end(), [&](const Setting& setting) {
+          return setting.element == element && setting.property == pspec->name;
+        });
+    if (!is_known) settings_.push_back({element, pspec->name});
+    for (const ElementPtr& copy : copies_)
+      copies.push_back(share_object(copy.get()));
+  }
+  for (const ElementPtr& copy : copies)
+    copy_property(G_OBJECT(origin), copy.get(), element, pspec->name);
+}
+
+void StagePrototype::attach(GstElement* copy) {
+  std::vector<Setting> settings;
+  ElementPtr bin;
+  {
+    const std::lock_guard lock(mutex_);
+    copies_.push_back(share_object(copy));
+    settings = settings_;
+    bin = share_object(bin_.get());
+  }
+  for (const Setting& setting : settings) {
+    const ElementPtr from(
+        gst_bin_get_by_name(GST_BIN(bin.get()), setting.element.c_str()));
+    if (from)
+      copy_property(G_OBJECT(from.get()), copy, setting.element,
+                    setting.property.c_str());
+  }
+}
+
+void StagePrototype::detach_all() {
+  const std::lock_guard lock(mutex_);
+  copies_.clear();
+}
+
+}  // namespace dispatch::stage

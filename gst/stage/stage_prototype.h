@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+//
+// The child `stage` of an element: its stage as the user sees and sets it.
+//
+// For: `stage::NAME::property`. An instance of the stage that never runs; what
+// is set on it is set on all present and future copies. Not for: running.
+// Thread: thread-safe. No lock is held while setting properties.
+#pragma once
+
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "stage/stage_description.h"
+
+namespace dispatch::stage {
+
+class StagePrototype {
+ public:
+  ~StagePrototype();
+
+  // A new description: what had been set on the old one is forgotten. Parsed
+  // when it is needed.
+  void set_description(const std::string& description);
+  std::string description() const;
+
+  // The instance that never runs; null if the description cannot be parsed.
+  // (transfer full)
+  GstElement* bin();
+
+  // Sets on a new copy what has been set here, and from now on what will be.
+  void attach(GstElement* copy);
+  void detach_all();
+
+ private:
+  static void on_deep_notify(GstObject* bin, GstObject* origin,
+                             GParamSpec* pspec, gpointer self);
+  void spread(GstObject* origin, GParamSpec* pspec);
+  void drop_locked();
+
+  struct Setting {
+    std::string element;
+    std::string property;
+  };
+  mutable std::mutex mutex_;
+  std::string description_;
+  ElementPtr bin_;
+  std::vector<Setting> settings_;  // in the order in which they were first set
+  std::vector<ElementPtr> copies_;
+};
+
+}  // namespace dispatch::stage

@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+//
+// The asynchronous, cancellable interface to something that runs one copy of a
+// stage: a thread here, a process elsewhere.
+//
+// For: the dispatcher, to which all workers are the same: it hands over a job,
+// is told of its end, and may say before that that it no longer wants it.
+// Not for: order, due times, late policy; those are the dispatcher's.
+#pragma once
+
+#include <memory>
+#include <optional>
+
+#include "core/frame_record.h"
+#include "core/instant.h"
+#include "stage/frame.h"
+#include "stage/sticky_state.h"
+
+namespace dispatch::stage {
+
+// What a worker is to do. Owned by the worker until it is done.
+struct Job {
+  core::Sequence sequence = 0;
+  std::shared_ptr<const StickyState> sticky;
+  std::vector<EventPtr> prelude;  // serialized events just before the frame
+  // One of the three:
+  Frame frame;
+  EventPtr event;  // per-stream stages see every serialized event
+  QueryPtr query;
+  // The original may still be needed: it must stay as it is.
+  bool keep_original = false;
+  // Everything that leaves the copy is part of the stream, events too.
+  bool is_per_stream = false;
+  std::optional<core::MonotonicTime> due;
+};
+
+struct JobResult {
+  Outputs outputs;
+  GstFlowReturn flow = GST_FLOW_OK;
+  QueryPtr answer;  // the job's query, if the stage answered it
+  std::uint64_t copied_buffers = 0;  // originals copied before the stage
+  std::uint64_t copied_bytes = 0;
+  core::MonotonicTime start{};
+  core::MonotonicTime end{};
+
+  void reset() {
+    outputs.clear();
+    flow = GST_FLOW_OK;
+    answer.reset();
+    copied_buffers = copied_bytes = 0;
+  }
+};
+
+// Thread-safe in all methods. None of them blocks on the stage.
+class Worker {
+ public:
+  virtual ~Worker() = default;
+
+  virtual unsigned number() const = 0;
+  // Only while it has no job.
+  virtual void submit(Job job) = 0;
+  // The result of that job is not wanted any more: end it as soon as possible.
+  // The end is still told.
+  virtual void abandon(core::Sequence sequence) = 0;
+  // Ends what blocks inside the stage. Before its next job the worker brings
+  // its stage back to a flowing state.
+  virtual void flush() = 0;
+};
+
+// What a worker tells. Called on the worker's own thread, no lock held.
+class WorkerListener {
+ public:
+  virtual ~WorkerListener() = default;
+
+  // May take what it needs out of `result`. The worker is free for a new job
+  // when this is called, and may be handed one within the call.
+  virtual void on_finished(Worker& worker, core::Sequence sequence,
+                           JobResult& result) = 0;
+};
+
+}  // namespace dispatch::stage
