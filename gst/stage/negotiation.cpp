@@ -54,6 +54,14 @@ void copy_pools(GstQuery* from, GstQuery* to, bool with_pools) {
   }
 }
 
+// Even the reading functions of an ALLOCATION query write to one that has no
+// lists yet, which a query that is shared does not allow.
+void make_lists(GstQuery* query) {
+  gst_query_get_n_allocation_pools(query);
+  gst_query_get_n_allocation_params(query);
+  gst_query_get_n_allocation_metas(query);
+}
+
 void keep_common_metas(GstQuery* query, GstQuery* other) {
   for (guint i = gst_query_get_n_allocation_metas(query); i-- > 0;) {
     const GType api = gst_query_parse_nth_allocation_meta(query, i, nullptr);
@@ -230,6 +238,7 @@ bool Negotiation::allocation_at_output(Epoch& epoch, core::Sequence sequence,
     return false;
   }
   const QueryPtr for_others(gst_query_new_allocation(caps_of(query), FALSE));
+  make_lists(for_others.get());
   copy_allocation(query, for_others.get(), false);
   epoch.set_allocation(for_others.get());
   fit_pools(query, depth_);

@@ -3,7 +3,7 @@
 
 #include <algorithm>
 #include <map>
-#include <regex>
+#include <string>
 
 namespace dispatch::stage {
 
@@ -47,12 +47,23 @@ ElementPtr parse_with_or_without_ends(const std::string& description,
   return sink_object(bin);
 }
 
-// Whether the user gave the element this name.
+bool is_name_character(char c) {
+  return g_ascii_isalnum(c) || c == '_' || c == '-';
+}
+
+// Whether the user gave the element this name: "name=NAME" stands somewhere.
 bool is_named_in(const std::string& description, const std::string& name) {
-  static const std::regex special(R"([.^$|()\[\]{}*+?\\])");
-  const std::string literal = std::regex_replace(name, special, R"(\$&)");
-  return std::regex_search(description,
-                           std::regex("name\\s*=\\s*[\"']?" + literal + "\\b"));
+  for (std::size_t at = description.find(name); at != std::string::npos;
+       at = description.find(name, at + 1)) {
+    const std::size_t end = at + name.size();
+    const bool is_whole =
+        end == description.size() || !is_name_character(description[end]);
+    const std::size_t before = description.find_last_not_of(" \t\"'", at - 1);
+    if (at > 0 && is_whole && before != std::string::npos &&
+        description[before] == '=')
+      return true;
+  }
+  return false;
 }
 
 // gst_object_set_name() refuses once there is a parent, and parsing gives one.

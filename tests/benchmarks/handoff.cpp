@@ -19,8 +19,6 @@
 
 namespace {
 
-constexpr int kBlocks = 7;  // the median is over these
-
 std::string pool(int window) {
   return "workerpool name=x max-workers=2 stage=identity max-buffers=" +
          std::to_string(window);
@@ -128,13 +126,15 @@ void add_row(bench::Report& report, const std::string& what,
 }  // namespace
 
 int main(int argc, char** argv) {
-  gint frames = 200000;
-  gint round_count = 5000;
+  gint frames = 50000;
+  gint round_count = 2000;
+  gint blocks = 15;
   gint window = 16;
   const gchar* json = nullptr;
   bench::CommandLine line("The price of a hand-over, beside two queues.");
   line.add("frames", &frames, "Frames in one flood");
   line.add("rounds", &round_count, "Frames sent one at a time");
+  line.add("blocks", &blocks, "How often each is measured, in turns");
   line.add("window", &window, "Frames in workerpool, and in each queue");
   line.add("json", &json, "Write the figures to this file");
   line.parse(argc, argv);
@@ -145,14 +145,14 @@ int main(int argc, char** argv) {
   Flood queue_flood;
   Round pool_round;
   Round queue_round;
-  for (int i = 0; i < kBlocks; i++) {
+  for (int i = 0; i < blocks; i++) {
     flood(pool(window), frames, pool_flood);
     flood(queues(window), frames, queue_flood);
     rounds(pool(window), round_count, pool_round);
     rounds(queues(window), round_count, queue_round);
   }
   report.table("window of " + std::to_string(window) + " frames, medians of " +
-                   std::to_string(kBlocks),
+                   std::to_string(blocks),
                {"what", "workerpool", "two queues", "ratio"});
   add_row(report, "flood, wall ns per frame", pool_flood.wall_ns,
           queue_flood.wall_ns);
