@@ -1,0 +1,162 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+#include "gate.h"
+
+#include <algorithm>
+#include <condition_variable>
+#include <cstdio>
+#include <cstdlib>
+#include <functional>
+#include <mutex>
+#include <set>
+#include <string_view>
+
+namespace dispatch::test {
+
+void give_up(const char* waited_for) {
+  std::fprintf(stderr, "waited in vain: %s\n", waited_for);
+  std::abort();
+}
+
+struct Gate::State {
+  mutable std::mutex mutex;
+  mutable std::condition_variable changed;
+  // All under mutex:
+  bool holds_all = false;
+  std::set<std::uint64_t> held;
+  std::set<std::uint64_t> released;
+  std::vector<std::uint64_t> holding;
+  std::vector<std::uint64_t> seen;
+
+  bool stops(std::uint64_t number) const {
+    return (holds_all || held.contains(number)) && !released.contains(number);
+  }
+
+  void wait(std::unique_lock<std::mutex>& lock, const char* what,
+            const std::function<bool()>& is_so) const {
+    if (!changed.wait_for(lock, kPatience, is_so)) give_up(what);
+  }
+
+  // On the frame's thread.
+  void pass(std::uint64_t number) {
+    std::unique_lock lock(mutex);
+    seen.push_back(number);
+    holding.push_back(number);
+    changed.notify_all();
+    wait(lock, "a gate to open", [&] { return !stops(number); });
+    holding.erase(std::find(holding.begin(), holding.end(), number));
+    changed.notify_all();
+  }
+};
+
+namespace {
+
+template <typename T>
+void delete_shared(gpointer state) {
+  delete static_cast<std::shared_ptr<T>*>(state);
+}
+
+template <typename T>
+void delete_shared_closure(gpointer state, GClosure*) {
+  delete_shared<T>(state);
+}
+
+bool is_identity(GstElement* element) {
+  GstElementFactory* factory = gst_element_get_factory(element);
+  return factory != nullptr &&
+         std::string_view(GST_OBJECT_NAME(factory)) == "identity";
+}
+
+}  // namespace
+
+Gate::Gate() : state_(std::make_shared<State>()) {}
+
+Gate::~Gate() { open(); }
+
+void Gate::attach(GstElement* workerpool) {
+  using Shared = std::shared_ptr<State>;
+  const auto on_setup =
+      +[](GstElement*, GstElement* copy, guint, gpointer state) {
+        for (GList* l = GST_BIN_CHILDREN(copy); l != nullptr; l = l->next) {
+          if (!is_identity(GST_ELEMENT_CAST(l->data))) continue;
+          const auto on_handoff = +[](GstElement*, GstBuffer* buffer,
+                                      gpointer its_state) {
+            (*static_cast<Shared*>(its_state))->pass(GST_BUFFER_OFFSET(buffer));
+          };
+          g_signal_connect_data(l->data, "handoff", G_CALLBACK(on_handoff),
+                                new Shared(*static_cast<Shared*>(state)),
+                                delete_shared_closure<State>, GConnectFlags(0));
+        }
+      };
+  g_signal_connect_data(workerpool, "stage-setup", G_CALLBACK(on_setup),
+                        new Shared(state_), delete_shared_closure<State>,
+                        GConnectFlags(0));
+}
+
+void Gate::attach_to_pad(GstPad* pad) {
+  using Shared = std::shared_ptr<State>;
+  gst_pad_add_probe(
+      pad, GST_PAD_PROBE_TYPE_BUFFER,
+      [](GstPad*, GstPadProbeInfo* info, gpointer state) {
+        (*static_cast<Shared*>(state))
+            ->pass(GST_BUFFER_OFFSET(GST_PAD_PROBE_INFO_BUFFER(info)));
+        return GST_PAD_PROBE_OK;
+      },
+      new Shared(state_), delete_shared<State>);
+}
+
+void Gate::hold(std::uint64_t number) {
+  const std::lock_guard lock(state_->mutex);
+  state_->held.insert(number);
+  state_->released.erase(number);
+}
+
+void Gate::hold_all() {
+  const std::lock_guard lock(state_->mutex);
+  state_->holds_all = true;
+  state_->released.clear();
+}
+
+void Gate::release(std::uint64_t number) {
+  const std::lock_guard lock(state_->mutex);
+  state_->released.insert(number);
+  state_->changed.notify_all();
+}
+
+void Gate::open() {
+  const std::lock_guard lock(state_->mutex);
+  state_->holds_all = false;
+  state_->held.clear();
+  state_->changed.notify_all();
+}
+
+void Gate::wait_until_held(std::uint64_t number) const {
+  std::unique_lock lock(state_->mutex);
+  state_->wait(lock, "a frame to come to a gate", [&] {
+    const auto& all = state_->holding;
+    return std::find(all.begin(), all.end(), number) != all.end();
+  });
+}
+
+void Gate::wait_until_holding(std::size_t count) const {
+  std::unique_lock lock(state_->mutex);
+  state_->wait(lock, "frames to stand at a gate",
+               [&] { return state_->holding.size() >= count; });
+}
+
+void Gate::wait_until_seen(std::size_t count) const {
+  std::unique_lock lock(state_->mutex);
+  state_->wait(lock, "frames to come to a gate",
+               [&] { return state_->seen.size() >= count; });
+}
+
+std::vector<std::uint64_t> Gate::holding() const {
+  const std::lock_guard lock(state_->mutex);
+  return state_->holding;
+}
+
+std::vector<std::uint64_t> Gate::seen() const {
+  const std::lock_guard lock(state_->mutex);
+  return state_->seen;
+}
+
+}  // namespace dispatch::test
