@@ -1,0 +1,473 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+#include "stage/stage_element.h"
+
+#include <algorithm>
+#include <string>
+#include <utility>
+
+#include "stage/frame_stats.h"
+#include "stage/stage_copy.h"
+
+GST_DEBUG_CATEGORY_STATIC(stage_element_debug);
+#define GST_CAT_DEFAULT stage_element_debug
+
+namespace dispatch::stage {
+
+namespace {
+
+std::optional<core::Duration> budget_of(
+    const StageElement::Settings& settings) {
+  if (settings.latency_budget == StageElement::kAutomaticBudget)
+    return std::nullopt;
+  // Room for adding such a time to others.
+  return core::Duration(static_cast<gint64>(
+      std::min<guint64>(settings.latency_budget, G_MAXINT64 / 4)));
+}
+
+std::string name_of(gpointer object) { return GST_OBJECT_NAME(object); }
+
+// Before the first event.
+std::shared_ptr<const StickyState> initial_state() {
+  return StickyState().in_epoch(
+      std::make_shared<Epoch>(nullptr, /*pin=*/false));
+}
+
+// The name of the copy ("worker0") that `object` is part of; empty if none.
+std::string copy_name(GstObject* object, GstObject* element) {
+  for (; object != nullptr; object = GST_OBJECT_PARENT(object))
+    if (GST_OBJECT_PARENT(object) == element) return name_of(object);
+  return {};
+}
+
+}  // namespace
+
+StageElement::StageElement(GstElement* element, GstPad* sink, GstPad* src,
+                           ThreadWorkers::SetupFn setup)
+    : element_(element),
+      sink_(sink),
+      src_(src),
+      member_(element),
+      account_(member_, sink, src),
+      workers_(element, prototype_, std::move(setup)),
+      negotiation_(std::make_shared<Negotiation>(sink, src)),
+      dispatcher_(std::make_shared<Dispatcher>(element, src)),
+      sticky_(initial_state()) {
+  static const bool has_category = [] {
+    GST_DEBUG_CATEGORY_INIT(stage_element_debug, "dispatchelement", 0,
+                            "elements that run a stage");
+    return true;
+  }();
+  (void)has_category;
+  negotiation_->set_ordered_query(dispatcher_);
+}
+
+// ---- Life cycle ------------------------------------------------------------
+
+StageElement::Settings StageElement::settings() const {
+  const std::lock_guard lock(mutex_);
+  return settings_;
+}
+
+bool StageElement::fail(const std::string& message, const std::string& debug) {
+  GST_ELEMENT_ERROR(element_, RESOURCE, SETTINGS, ("%s", message.c_str()),
+                    ("%s", debug.c_str()));
+  return false;
+}
+
+bool StageElement::refuse_several_workers(const Settings& settings,
+                                          const std::string& reason) {
+  return fail("This stage cannot have " + std::to_string(settings.max_workers) +
+                  " workers: " + reason + ".",
+              "Frames depend on earlier ones, so they need one worker: set "
+              "max-workers=1 (or 0). If they do not, set stage-state=none.");
+}
+
+bool StageElement::check_stage_state(
+    const Settings& settings, const std::vector<core::ElementFacts>& facts) {
+  core::StageStateVerdict verdict;
+  if (settings.stage_state == core::StageState::kPerStream)
+    verdict = {true, "stage-state is per-stream"};
+  if (settings.stage_state == core::StageState::kAuto)
+    verdict = core::recognise_from_elements(facts);
+  is_recognised_per_stream_ = verdict.is_per_stream;
+  if (!verdict.is_per_stream) return true;
+  GST_INFO_OBJECT(element_, "runs as per-stream, with one worker: %s",
+                  verdict.reason.c_str());
+  return settings.max_workers <= 1 ||
+         refuse_several_workers(settings, verdict.reason);
+}
+
+unsigned StageElement::take_workers(const Settings& settings) {
+  const unsigned named = is_recognised_per_stream_ ? 1 : settings.max_workers;
+  if (named == 0) return cpu_allowance().take_automatic();
+  cpu_allowance().take_named(named);
+  return named;
+}
+
+bool StageElement::build_workers(const Settings& settings) {
+  const std::string description = prototype_.description();
+  auto parsed = parse_stage(description);
+  if (auto* error = std::get_if<StageError>(&parsed))
+    return fail(error->message, "stage=\"" + description + "\"");
+  auto& first = std::get<ParsedStage>(parsed);
+  if (!check_stage_state(settings, first.facts)) return false;
+  allowance_taken_ = take_workers(settings);
+  workers_.build(std::move(first), description, allowance_taken_, negotiation_,
+                 dispatcher_);
+  return true;
+}
+
+// READY to PAUSED, before the copies change state.
+bool StageElement::open() {
+  has_posted_error_ = false;
+  needs_reconfigure_ = false;
+  {
+    const std::lock_guard lock(mutex_);
+    thread_culprit_.clear();
+  }
+  if (!build_workers(settings())) return false;
+  dispatcher_->start(workers_.all());
+  is_per_stream_ = is_recognised_per_stream_;
+  dispatcher_->set_per_stream(is_per_stream_);
+  apply_settings();
+  return true;
+}
+
+// READY to PAUSED, after the copies have changed state with `result`.
+GstStateChangeReturn StageElement::finish_open(GstStateChangeReturn result) {
+  std::string culprit;
+  {
+    const std::lock_guard lock(mutex_);
+    culprit = thread_culprit_;
+  }
+  if (!culprit.empty()) refuse_threads(culprit);
+  if (!culprit.empty() || result == GST_STATE_CHANGE_FAILURE) {
+    gst_pad_set_active(src_, FALSE);
+    begin_close();
+    finish_close();
+    return GST_STATE_CHANGE_FAILURE;
+  }
+  is_started_ = true;
+  workers_.start();
+  return result;
+}
+
+// The task of the src pad.
+bool StageElement::start_output() {
+  return gst_pad_start_task(
+      src_,
+      [](gpointer user_data) {
+        auto* self = static_cast<StageElement*>(user_data);
+        self->dispatcher_->run_output();
+        gst_pad_pause_task(self->src_);
+      },
+      this, nullptr);
+}
+
+bool StageElement::stop_output() {
+  dispatcher_->begin_stop();
+  return gst_pad_stop_task(src_);
+}
+
+void StageElement::play() {
+  dispatcher_->time().play(element_);
+  dispatcher_->recompute_waits();
+}
+
+void StageElement::pause() {
+  dispatcher_->time().pause();
+  dispatcher_->recompute_waits();
+}
+
+// PAUSED to READY, before the copies change state. Waits for no busy copy.
+void StageElement::begin_close() {
+  dispatcher_->begin_stop();
+  workers_.begin_close();
+}
+
+// PAUSED to READY, when pads and copies are quiet.
+void StageElement::finish_close() {
+  dispatcher_->finish_stop();
+  workers_.finish_close();
+  if (allowance_taken_ != 0)
+    cpu_allowance().give_back(std::exchange(allowance_taken_, 0));
+  account_.reset();
+  sticky_ = initial_state();
+  fields_.flush();
+  is_started_ = false;
+}
+
+// ---- Settings --------------------------------------------------------------
+
+void StageElement::apply_timing() {
+  dispatcher_->set_due_inputs(account_.due_inputs());
+}
+
+void StageElement::apply_window() {
+  const Settings now = settings();
+  core::WindowInputs inputs;
+  inputs.max_frames = now.max_buffers;
+  inputs.max_bytes = now.max_bytes;
+  inputs.workers = std::max(1U, workers_.count());
+  inputs.budget = account_.budget();
+  inputs.frame_duration = account_.frame_duration();
+  const core::WindowLimits limits = core::decide_window(inputs);
+  dispatcher_->set_window(limits);
+  negotiation_->set_depth(limits.frames + inputs.workers);
+}
+
+void StageElement::apply_settings() {
+  const Settings now = settings();
+  account_.set_budget(budget_of(now));
+  account_.set_deadlines(now.deadlines);
+  dispatcher_->set_late_policy(now.late_policy);
+  const bool has_changed = account_.refresh_budget();
+  apply_timing();
+  apply_window();
+  if (has_changed) post_latency();
+}
+
+void StageElement::configure(const std::function<void(Settings&)>& change) {
+  {
+    const std::lock_guard lock(mutex_);
+    change(settings_);
+  }
+  if (is_started_) apply_settings();
+}
+
+GstStructure* StageElement::stats(const char* name) const {
+  const core::WindowLimits window = dispatcher_->window();
+  GstStructure* stats = to_structure(dispatcher_->sums(), name);
+  gst_structure_set(
+      stats, "workers", G_TYPE_UINT, workers_.count(), "max-buffers",
+      G_TYPE_UINT, window.frames, "max-bytes", G_TYPE_UINT64, window.bytes,
+      "latency-budget", G_TYPE_UINT64,
+      static_cast<guint64>(account_.budget().count()), "deadlines-active",
+      G_TYPE_BOOLEAN, dispatcher_->are_due_times_applied() ? TRUE : FALSE,
+      nullptr);
+  return stats;
+}
+
+// ---- Buffers ---------------------------------------------------------------
+
+GstFlowReturn StageElement::submit(Frame frame) {
+  if (!is_per_stream_ && frame.has_flag(GST_BUFFER_FLAG_DELTA_UNIT)) {
+    GST_ELEMENT_ERROR(
+        element_, STREAM, FORMAT,
+        ("A frame came that depends on earlier frames, but the stage works on "
+         "frames independently."),
+        ("Set stage-state=per-stream."));
+    return GST_FLOW_ERROR;
+  }
+  if (needs_reconfigure_.exchange(false)) open_epoch(sticky_->caps());
+  return dispatcher_->submit(std::move(frame), sticky_);
+}
+
+GstFlowReturn StageElement::chain(BufferPtr buffer) {
+  FieldPairing::Frames frames = fields_.add(std::move(buffer));
+  GstFlowReturn flow = GST_FLOW_OK;
+  if (frames.lonely) flow = submit(std::move(*frames.lonely));
+  if (flow == GST_FLOW_OK && frames.complete)
+    flow = submit(std::move(*frames.complete));
+  return flow;
+}
+
+GstFlowReturn StageElement::chain_list(GstBufferList* list) {
+  if (gst_buffer_list_length(list) > 0) return submit(Frame(list));
+  gst_buffer_list_unref(list);
+  return GST_FLOW_OK;
+}
+
+GstFlowReturn StageElement::submit_waiting_field() {
+  std::optional<Frame> field = fields_.take_waiting();
+  return field ? submit(std::move(*field)) : GST_FLOW_OK;
+}
+
+// ---- Events ----------------------------------------------------------------
+
+void StageElement::post_latency() {
+  gst_element_post_message(element_,
+                           gst_message_new_latency(GST_OBJECT_CAST(element_)));
+}
+
+void StageElement::open_epoch(GstCaps* caps) {
+  workers_.relearn();
+  const bool pin = settings().late_policy == core::LatePolicy::kBypass &&
+                   !is_per_stream_ &&
+                   core::due_times_apply(account_.due_inputs());
+  sticky_ = sticky_->in_epoch(std::make_shared<Epoch>(caps, pin));
+}
+
+bool StageElement::on_caps(GstCaps* caps) {
+  const Settings now = settings();
+  core::StageStateVerdict verdict;
+  if (now.stage_state == core::StageState::kAuto)
+    verdict = core::recognise_from_media(
+        gst_structure_get_name(gst_caps_get_structure(caps, 0)));
+  if (verdict.is_per_stream && now.max_workers > 1)
+    return refuse_several_workers(now, verdict.reason);
+  if (verdict.is_per_stream && !is_recognised_per_stream_)
+    GST_INFO_OBJECT(element_, "runs as per-stream, with one worker: %s",
+                    verdict.reason.c_str());
+  is_per_stream_ = is_recognised_per_stream_ || verdict.is_per_stream;
+  dispatcher_->set_per_stream(is_per_stream_);
+  fields_.on_caps(caps);
+  account_.refresh_upstream();
+  const bool has_changed = account_.on_caps(caps);
+  apply_timing();
+  apply_window();
+  if (has_changed) post_latency();
+  open_epoch(caps);
+  return true;
+}
+
+bool StageElement::serialized_event(EventPtr event) {
+  if (submit_waiting_field() != GST_FLOW_OK) return false;
+  const GstEventType type = GST_EVENT_TYPE(event.get());
+  if (type == GST_EVENT_CAPS) {
+    GstCaps* caps = nullptr;
+    gst_event_parse_caps(event.get(), &caps);
+    const bool is_new =
+        sticky_->caps() == nullptr || !gst_caps_is_equal(sticky_->caps(), caps);
+    if (is_new && !on_caps(caps)) return false;
+  }
+  if (type == GST_EVENT_STREAM_START) {
+    account_.refresh_upstream();
+    apply_timing();
+  }
+  if (GST_EVENT_IS_STICKY(event.get()) && type != GST_EVENT_EOS)
+    sticky_ = sticky_->with(event.get(), sticky_->epoch());
+  const GstFlowReturn flow = dispatcher_->flow();
+  if (type == GST_EVENT_EOS &&
+      (flow == GST_FLOW_NOT_LINKED || flow < GST_FLOW_EOS))
+    // No buffer is left to bring the flow back with.
+    GST_ELEMENT_FLOW_ERROR(element_, flow);
+  return dispatcher_->push_event(std::move(event), sticky_) == GST_FLOW_OK;
+}
+
+void StageElement::flush_start(EventPtr event) {
+  gst_pad_push_event(src_, event.release());
+  dispatcher_->begin_flush();
+}
+
+void StageElement::flush_stop(EventPtr event) {
+  gst_pad_pause_task(src_);
+  dispatcher_->finish_flush();
+  fields_.flush();
+  sticky_ = sticky_->flushed();
+  gst_pad_push_event(src_, event.release());
+  start_output();
+}
+
+bool StageElement::upstream_event(EventPtr event) {
+  switch (GST_EVENT_TYPE(event.get())) {
+    case GST_EVENT_LATENCY: {
+      account_.on_latency_event(event.get());
+      const bool handled = gst_pad_push_event(sink_, event.release());
+      account_.refresh_upstream();
+      apply_timing();
+      return handled;
+    }
+    case GST_EVENT_RECONFIGURE:
+      needs_reconfigure_ = true;
+      return gst_pad_push_event(sink_, event.release());
+    case GST_EVENT_NAVIGATION:
+    case GST_EVENT_CUSTOM_UPSTREAM:
+      // May be meant for the stage; what it does not take goes on from there.
+      if (workers_.exist()) return workers_.event_at_output(std::move(event));
+      return gst_pad_push_event(sink_, event.release());
+    default:
+      // QOS among them: it would make elements of the stage drop by themselves.
+      return gst_pad_push_event(sink_, event.release());
+  }
+}
+
+// ---- Queries ---------------------------------------------------------------
+
+bool StageElement::latency_query(GstQuery* query) {
+  const bool is_answered = workers_.exist()
+                               ? workers_.query_output(query)
+                               : gst_pad_peer_query(sink_, query) != FALSE;
+  if (!is_answered) return false;
+  if (account_.refresh_budget()) {
+    apply_timing();
+    apply_window();
+  }
+  account_.add_own(query, dispatcher_->window().frames);
+  return true;
+}
+
+bool StageElement::serialized_query(GstQuery* query) {
+  return submit_waiting_field() == GST_FLOW_OK &&
+         dispatcher_->answer_serialized(query, sticky_);
+}
+
+bool StageElement::sink_query(GstQuery* query) {
+  if (GST_QUERY_IS_SERIALIZED(query)) return serialized_query(query);
+  if (member_.count_on_path(query, src_, account_.is_automatic())) return true;
+  const bool is_caps = GST_QUERY_TYPE(query) == GST_QUERY_CAPS ||
+                       GST_QUERY_TYPE(query) == GST_QUERY_ACCEPT_CAPS;
+  if (is_caps && workers_.exist()) return workers_.query_input(query);
+  return gst_pad_query_default(sink_, GST_OBJECT_CAST(element_), query);
+}
+
+bool StageElement::src_query(GstQuery* query) {
+  if (member_.count_on_path(query, sink_, account_.is_automatic())) return true;
+  switch (GST_QUERY_TYPE(query)) {
+    case GST_QUERY_LATENCY:
+      return latency_query(query);
+    case GST_QUERY_CAPS:
+    case GST_QUERY_ACCEPT_CAPS:
+      if (workers_.exist()) return workers_.query_output(query);
+      break;
+    default:
+      break;
+  }
+  return gst_pad_query_default(src_, GST_OBJECT_CAST(element_), query);
+}
+
+// ---- Messages of the copies ------------------------------------------------
+
+void StageElement::post_copy_error(GstMessage* message) {
+  if (has_posted_error_.exchange(true)) return;
+  g_autoptr(GError) error = nullptr;
+  g_autofree gchar* debug = nullptr;
+  gst_message_parse_error(message, &error, &debug);
+  const std::string worker =
+      copy_name(GST_MESSAGE_SRC(message), GST_OBJECT_CAST(element_));
+  const std::string source = name_of(GST_MESSAGE_SRC(message));
+  gst_element_message_full(
+      element_, GST_MESSAGE_ERROR, error->domain, error->code,
+      g_strdup_printf("%s, element '%s': %s", worker.c_str(), source.c_str(),
+                      error->message),
+      g_strdup(debug), __FILE__, G_STRFUNC, __LINE__);
+}
+
+// Whether the message is the element's own business. (transfer none)
+bool StageElement::on_message(GstMessage* message) {
+  if (GST_MESSAGE_TYPE(message) == GST_MESSAGE_ERROR) {
+    post_copy_error(message);
+    return true;
+  }
+  if (GST_MESSAGE_TYPE(message) != GST_MESSAGE_STREAM_STATUS) return false;
+  GstStreamStatusType type{};
+  GstElement* owner = nullptr;
+  gst_message_parse_stream_status(message, &type, &owner);
+  if (type != GST_STREAM_STATUS_TYPE_CREATE || is_port(owner)) return false;
+  {
+    const std::lock_guard lock(mutex_);
+    thread_culprit_ = name_of(owner);
+  }
+  if (is_started_) refuse_threads(name_of(owner));
+  return true;
+}
+
+bool StageElement::refuse_threads(const std::string& culprit) {
+  return fail("The stage cannot have '" + culprit +
+                  "' in it: it starts a thread of its own.",
+              "A frame is complete when its call returns, and the workers are "
+              "the threads: take '" +
+                  culprit + "' out of the property 'stage'.");
+}
+
+}  // namespace dispatch::stage

@@ -1,0 +1,136 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+//
+// An element that runs a stage: what the GObject shells have in common.
+//
+// For: wiring one sink pad, one src pad and a set of workers to the dispatcher:
+// which event, query, message and state change means what. Not for: deciding
+// (gst/core), order (dispatcher), GObject (the shells in plugins/).
+//
+// Thread: said at each group. Lock order: the state lock of the element, the
+// stream lock of a pad, then mutex_. mutex_ guards the settings; it is never
+// held while calling anything.
+#pragma once
+
+#include <atomic>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "stage/dispatcher.h"
+#include "stage/domain.h"
+#include "stage/field_pairing.h"
+#include "stage/latency_account.h"
+#include "stage/stage_prototype.h"
+#include "stage/thread_workers.h"
+
+namespace dispatch::stage {
+
+class StageElement {
+ public:
+  static constexpr guint64 kAutomaticBudget = G_MAXUINT64;
+
+  // The properties, as the user set them.
+  struct Settings {
+    core::StageState stage_state = core::StageState::kAuto;
+    guint max_workers = 0;                      // 0: from the CPU allowance
+    guint64 latency_budget = kAutomaticBudget;  // ns
+    core::LatePolicy late_policy = core::LatePolicy::kBypass;
+    core::Deadlines deadlines = core::Deadlines::kAuto;
+    guint max_buffers = 0;  // 0: automatic
+    guint64 max_bytes = 0;  // 0: automatic
+  };
+
+  // `element` (transfer none) is a bin and owns this; `sink` and `src`
+  // (transfer none) are its pads. `setup` is called for each copy.
+  StageElement(GstElement* element, GstPad* sink, GstPad* src,
+               ThreadWorkers::SetupFn setup);
+
+  // Any thread.
+  Settings settings() const;
+  // May change at any time; what takes effect when is the property's business.
+  void configure(const std::function<void(Settings&)>& change);
+  StagePrototype& prototype() { return prototype_; }
+  // Named `name`. (transfer full)
+  GstStructure* stats(const char* name) const;
+
+  // State changes; on their thread.
+  void join_domain() { member_.join(); }
+  void leave_domain() { member_.leave(); }
+  void on_context(GstContext* context) { member_.on_context(context); }
+  bool open();
+  GstStateChangeReturn finish_open(GstStateChangeReturn result);
+  void play();
+  void pause();
+  void begin_close();
+  void finish_close();
+  // Activation of the src pad.
+  bool start_output();
+  bool stop_output();
+
+  // The sink pad's streaming thread.
+  GstFlowReturn chain(BufferPtr buffer);
+  GstFlowReturn chain_list(GstBufferList* list);  // (transfer full)
+  bool serialized_event(EventPtr event);
+  void flush_stop(EventPtr event);
+
+  // Any thread.
+  void flush_start(EventPtr event);
+  bool upstream_event(EventPtr event);
+  bool sink_query(GstQuery* query);
+  bool src_query(GstQuery* query);
+  // A message of a copy: whether it ends here. (transfer none)
+  bool on_message(GstMessage* message);
+
+ private:
+  bool fail(const std::string& message, const std::string& debug);
+  bool refuse_several_workers(const Settings& settings,
+                              const std::string& reason);
+  bool refuse_threads(const std::string& culprit);
+  bool check_stage_state(const Settings& settings,
+                         const std::vector<core::ElementFacts>& facts);
+  unsigned take_workers(const Settings& settings);
+  bool build_workers(const Settings& settings);
+  void apply_settings();
+  void apply_timing();
+  void apply_window();
+  bool on_caps(GstCaps* caps);
+  void open_epoch(GstCaps* caps);
+  GstFlowReturn submit(Frame frame);
+  GstFlowReturn submit_waiting_field();
+  bool serialized_query(GstQuery* query);
+  bool latency_query(GstQuery* query);
+  void post_copy_error(GstMessage* message);
+  void post_latency();
+
+  GstElement* const element_;
+  GstPad* const sink_;
+  GstPad* const src_;
+  DomainMember member_;
+  LatencyAccount account_;
+  StagePrototype prototype_;
+  ThreadWorkers workers_;
+  // Shared with workers that are set aside and may outlive the element.
+  const std::shared_ptr<Negotiation> negotiation_;
+  const std::shared_ptr<Dispatcher> dispatcher_;
+
+  mutable std::mutex mutex_;
+  Settings settings_;           // under mutex_
+  std::string thread_culprit_;  // under mutex_
+
+  std::atomic<bool> has_posted_error_{false};
+  std::atomic<bool> needs_reconfigure_{false};
+  std::atomic<bool> is_started_{false};
+
+  // Of the state change's thread:
+  unsigned allowance_taken_ = 0;
+  bool is_recognised_per_stream_ = false;  // from the elements of the stage
+
+  // Of the sink pad's streaming thread:
+  std::shared_ptr<const StickyState> sticky_;
+  FieldPairing fields_;
+  bool is_per_stream_ = false;
+};
+
+}  // namespace dispatch::stage

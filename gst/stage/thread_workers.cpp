@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+#include "stage/thread_workers.h"
+
+#include <utility>
+
+namespace dispatch::stage {
+
+ThreadWorkers::ThreadWorkers(GstElement* bin, StagePrototype& prototype,
+                             SetupFn setup)
+    : bin_(bin), prototype_(prototype), setup_(std::move(setup)) {}
+
+void ThreadWorkers::add(ParsedStage stage, unsigned number,
+                        const std::shared_ptr<Negotiation>& negotiation,
+                        const std::shared_ptr<WorkerListener>& listener) {
+  auto copy = std::make_unique<StageCopy>(std::move(stage), number, negotiation,
+                                          keeping_);
+  GstElement* bin = copy->bin();
+  prototype_.attach(bin);
+  gst_bin_add(GST_BIN(bin_), share_object(bin).release());
+  setup_(bin, number);
+  auto worker = std::make_shared<ThreadWorker>(std::move(copy), listener);
+  const std::lock_guard lock(mutex_);
+  workers_.push_back(std::move(worker));
+}
+
+void ThreadWorkers::build(ParsedStage first, const std::string& description,
+                          unsigned count,
+                          const std::shared_ptr<Negotiation>& negotiation,
+                          const std::shared_ptr<WorkerListener>& listener) {
+  {
+    const std::lock_guard lock(mutex_);
+    keeping_ = std::make_shared<core::OriginalKeeping>();
+  }
+  add(std::move(first), 0, negotiation, listener);
+  for (unsigned number = 1; number < count; ++number) {
+    // It parsed before, and what it needs is there.
+    auto next = parse_stage(description);
+    add(std::move(std::get<ParsedStage>(next)), number, negotiation, listener);
+  }
+}
+
+void ThreadWorkers::start() {
+  for (const auto& worker : workers_) worker->start();
+}
+
+void ThreadWorkers::begin_close() {
+  for (const auto& worker : workers_) {
+    if (worker->finish()) continue;
+    GST_INFO_OBJECT(bin_, "worker %u is busy and set aside", worker->number());
+    worker->flush();
+    gst_bin_remove(GST_BIN(bin_), worker->copy().bin());
+  }
+}
+
+void ThreadWorkers::finish_close() {
+  std::vector<std::shared_ptr<ThreadWorker>> workers;
+  {
+    const std::lock_guard lock(mutex_);
+    workers.swap(workers_);
+  }
+  prototype_.detach_all();
+  for (const auto& worker : workers) {
+    GstElement* bin = worker->copy().bin();
+    if (GST_OBJECT_PARENT(bin) != GST_OBJECT_CAST(bin_)) continue;
+    gst_element_set_state(bin, GST_STATE_NULL);
+    gst_bin_remove(GST_BIN(bin_), bin);
+  }
+}
+
+unsigned ThreadWorkers::count() const {
+  const std::lock_guard lock(mutex_);
+  return static_cast<unsigned>(workers_.size());
+}
+
+std::vector<std::shared_ptr<Worker>> ThreadWorkers::all() const {
+  const std::lock_guard lock(mutex_);
+  return {workers_.begin(), workers_.end()};
+}
+
+void ThreadWorkers::relearn() {
+  const std::lock_guard lock(mutex_);
+  if (keeping_) keeping_->reset();
+}
+
+PadPtr ThreadWorkers::front(GstPad* (StageCopy::*pad)() const) const {
+  const std::lock_guard lock(mutex_);
+  if (workers_.empty()) return nullptr;
+  return share_object((workers_.front()->copy().*pad)());
+}
+
+bool ThreadWorkers::query_input(GstQuery* query) const {
+  const PadPtr feeder = front(&StageCopy::feeder);
+  return feeder && gst_pad_peer_query(feeder.get(), query);
+}
+
+bool ThreadWorkers::query_output(GstQuery* query) const {
+  const PadPtr collector = front(&StageCopy::collector);
+  return collector && gst_pad_peer_query(collector.get(), query);
+}
+
+bool ThreadWorkers::event_at_output(EventPtr event) const {
+  const PadPtr collector = front(&StageCopy::collector);
+  return collector && gst_pad_push_event(collector.get(), event.release());
+}
+
+}  // namespace dispatch::stage
