@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 #include "recording.h"
 
+#include <gtest/gtest.h>
+
 #include <functional>
 #include <mutex>
 #include <string_view>
@@ -107,7 +109,7 @@ std::vector<SeenFrame> frames_of(const std::string& launch) {
   Pipeline pipeline(launch);
   const Recording recording(pipeline.pad("out", "sink").get());
   if (!pipeline.run_to_eos())
-    give_up((launch + ": " + pipeline.error()).c_str());
+    ADD_FAILURE() << launch << ": " << pipeline.error();
   return recording.frames();
 }
 

@@ -44,8 +44,8 @@ class Recording {
   const std::shared_ptr<State> state_;
 };
 
-// Plays a launch line whose sink is called "out" to its end; an ERROR ends the
-// program.
+// Plays a launch line whose sink is called "out" to its end; an ERROR fails the
+// test.
 std::vector<SeenFrame> frames_of(const std::string& launch);
 
 }  // namespace dispatch::test
