@@ -50,46 +50,47 @@ struct Gate::State {
 
 namespace {
 
-template <typename T>
-void delete_shared(gpointer state) {
-  delete static_cast<std::shared_ptr<T>*>(state);
-}
-
-template <typename T>
-void delete_shared_closure(gpointer state, GClosure*) {
-  delete_shared<T>(state);
-}
-
 bool is_identity(GstElement* element) {
   GstElementFactory* factory = gst_element_get_factory(element);
   return factory != nullptr &&
          std::string_view(GST_OBJECT_NAME(factory)) == "identity";
 }
 
+template <typename T>
+void delete_closure_data(gpointer data, GClosure*) {
+  delete static_cast<T*>(data);
+}
+
 }  // namespace
+
+void on_every_frame(GstElement* workerpool,
+                    std::function<void(GstBuffer*)> fn) {
+  using Fn = std::function<void(GstBuffer*)>;
+  static constexpr auto on_handoff =
+      +[](GstElement*, GstBuffer* buffer, gpointer its_fn) {
+        (*static_cast<Fn*>(its_fn))(buffer);
+      };
+  const auto on_setup =
+      +[](GstElement*, GstElement* copy, guint, gpointer its_fn) {
+        for (GList* l = GST_BIN_CHILDREN(copy); l != nullptr; l = l->next)
+          if (is_identity(GST_ELEMENT_CAST(l->data)))
+            g_signal_connect_data(l->data, "handoff", G_CALLBACK(on_handoff),
+                                  new Fn(*static_cast<Fn*>(its_fn)),
+                                  delete_closure_data<Fn>, GConnectFlags(0));
+      };
+  g_signal_connect_data(workerpool, "stage-setup", G_CALLBACK(on_setup),
+                        new Fn(std::move(fn)), delete_closure_data<Fn>,
+                        GConnectFlags(0));
+}
 
 Gate::Gate() : state_(std::make_shared<State>()) {}
 
 Gate::~Gate() { open(); }
 
 void Gate::attach(GstElement* workerpool) {
-  using Shared = std::shared_ptr<State>;
-  const auto on_setup =
-      +[](GstElement*, GstElement* copy, guint, gpointer state) {
-        for (GList* l = GST_BIN_CHILDREN(copy); l != nullptr; l = l->next) {
-          if (!is_identity(GST_ELEMENT_CAST(l->data))) continue;
-          const auto on_handoff = +[](GstElement*, GstBuffer* buffer,
-                                      gpointer its_state) {
-            (*static_cast<Shared*>(its_state))->pass(GST_BUFFER_OFFSET(buffer));
-          };
-          g_signal_connect_data(l->data, "handoff", G_CALLBACK(on_handoff),
-                                new Shared(*static_cast<Shared*>(state)),
-                                delete_shared_closure<State>, GConnectFlags(0));
-        }
-      };
-  g_signal_connect_data(workerpool, "stage-setup", G_CALLBACK(on_setup),
-                        new Shared(state_), delete_shared_closure<State>,
-                        GConnectFlags(0));
+  on_every_frame(workerpool, [state = state_](GstBuffer* buffer) {
+    state->pass(GST_BUFFER_OFFSET(buffer));
+  });
 }
 
 void Gate::attach_to_pad(GstPad* pad) {
@@ -101,7 +102,8 @@ void Gate::attach_to_pad(GstPad* pad) {
             ->pass(GST_BUFFER_OFFSET(GST_PAD_PROBE_INFO_BUFFER(info)));
         return GST_PAD_PROBE_OK;
       },
-      new Shared(state_), delete_shared<State>);
+      new Shared(state_),
+      [](gpointer state) { delete static_cast<Shared*>(state); });
 }
 
 void Gate::hold(std::uint64_t number) {

@@ -11,6 +11,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <vector>
 
@@ -24,6 +25,11 @@ inline constexpr std::chrono::seconds kPatience{100};
 
 // Ends the program, with what was waited for.
 [[noreturn]] void give_up(const char* waited_for);
+
+// Calls `fn` for each frame inside the stage, on the worker's thread: at every
+// `identity` of every copy that `workerpool` (transfer none) builds from now
+// on. Before READY to PAUSED. What `fn` refers to has to outlive the element.
+void on_every_frame(GstElement* workerpool, std::function<void(GstBuffer*)> fn);
 
 class Gate {
  public:

@@ -2,7 +2,8 @@
 #include "workerpool_harness.h"
 
 #include <algorithm>
-#include <cstdio>
+#include <condition_variable>
+#include <mutex>
 #include <thread>
 
 namespace dispatch::test {
@@ -239,6 +240,7 @@ void Harness::wait_for_stat(const std::string& field, std::uint64_t value) {
 }
 
 GstFlowReturn Harness::push(BufferPtr buffer) {
+  ++fence_;
   return gst_harness_push(harness_, buffer.release());
 }
 
@@ -270,6 +272,7 @@ void Harness::flush() {
 BufferPtr Harness::pull() {
   GstBuffer* buffer = gst_harness_pull(harness_);
   if (buffer == nullptr) give_up("a buffer to leave the element");
+  ++fence_;
   return BufferPtr(buffer);
 }
 
