@@ -53,70 +53,93 @@ Dispatcher::Dispatcher(GstElement* owner, GstPad* src)
   init_debug();
 }
 
+// ---- Waking ---------------------------------------------------------------
+
+void Dispatcher::Section::unlock() {
+  Wakes wakes = std::exchange(dispatcher_.wakes_, {});
+  lock_.unlock();
+  for (Handed& handed : wakes.jobs)
+    handed.worker->submit(std::move(handed.job));
+  if (wakes.output) dispatcher_.head_.notify_one();
+  if (wakes.output_wait) gst_clock_id_unschedule(wakes.output_wait.get());
+  if (wakes.submitter) dispatcher_.room_.notify_all();
+  if (wakes.questioners) dispatcher_.answered_.notify_all();
+}
+
+void Dispatcher::Section::wait(std::condition_variable& condition) {
+  if (!dispatcher_.wakes_.has_any()) {
+    condition.wait(lock_);
+    return;
+  }
+  // What is to be woken must not wait for this wait to end.
+  unlock();
+  lock();
+}
+
 // ---- Settings --------------------------------------------------------------
 
 void Dispatcher::set_late_policy(core::LatePolicy policy) {
-  const std::lock_guard lock(mutex_);
+  const Section section(*this);
   policy_ = policy;
   wake_output_locked();
 }
 
 void Dispatcher::set_due_inputs(const core::DueTimeInputs& inputs) {
-  const std::lock_guard lock(mutex_);
+  const Section section(*this);
   due_inputs_ = inputs;
   wake_output_locked();
 }
 
 void Dispatcher::set_window(const core::WindowLimits& limits) {
-  const std::lock_guard lock(mutex_);
+  const Section section(*this);
   limits_ = limits;
-  room_.notify_all();
+  wakes_.submitter = true;
 }
 
 void Dispatcher::recompute_waits() {
-  const std::lock_guard lock(mutex_);
+  const Section section(*this);
   wake_output_locked();
 }
 
 void Dispatcher::set_per_stream(bool is_per_stream) {
-  const std::lock_guard lock(mutex_);
+  const Section section(*this);
   is_per_stream_ = is_per_stream;
 }
 
 bool Dispatcher::is_per_stream() const {
-  const std::lock_guard lock(mutex_);
+  const Section section(*this);
   return is_per_stream_;
 }
 
 bool Dispatcher::are_due_times_applied() const {
-  const std::lock_guard lock(mutex_);
+  const Section section(*this);
   return !is_per_stream_ && core::due_times_apply(due_inputs_);
 }
 
 core::FrameSums Dispatcher::sums() const {
-  const std::lock_guard lock(mutex_);
+  const Section section(*this);
   return sums_;
 }
 
 core::WindowLimits Dispatcher::window() const {
-  const std::lock_guard lock(mutex_);
+  const Section section(*this);
   return limits_;
 }
 
 GstFlowReturn Dispatcher::flow() const {
-  const std::lock_guard lock(mutex_);
+  const Section section(*this);
   return flow_;
 }
 
 // ---- Start, stop, flush ----------------------------------------------------
 
 void Dispatcher::start(std::vector<std::shared_ptr<Worker>> workers) {
-  const std::lock_guard lock(mutex_);
+  const Section section(*this);
   workers_ = std::move(workers);
   idle_.clear();
   // Taken from the back: worker 0 first.
   for (auto worker = workers_.rbegin(); worker != workers_.rend(); ++worker)
-    idle_.push_back(worker->get());
+    idle_.push_back((*worker)->number());
   sums_ = core::FrameSums();
   flow_ = GST_FLOW_OK;
   is_stopped_ = is_flushing_ = is_per_stream_ = false;
@@ -124,8 +147,8 @@ void Dispatcher::start(std::vector<std::shared_ptr<Worker>> workers) {
 }
 
 void Dispatcher::interrupt_waits_locked() {
-  room_.notify_all();
-  answered_.notify_all();
+  wakes_.submitter = true;
+  wakes_.questioners = true;
   wake_output_locked();
   for (core::Sequence s = window_.base(); s != window_.next(); ++s) {
     Entry& entry = *window_.find(s);
@@ -138,13 +161,13 @@ void Dispatcher::interrupt_waits_locked() {
 }
 
 void Dispatcher::begin_stop() {
-  const std::lock_guard lock(mutex_);
+  const Section section(*this);
   is_stopped_ = true;
   interrupt_waits_locked();
 }
 
 void Dispatcher::finish_stop() {
-  const std::lock_guard lock(mutex_);
+  const Section section(*this);
   discard_all_locked(core::Cause::kStop);
   workers_.clear();
   idle_.clear();
@@ -155,7 +178,7 @@ void Dispatcher::finish_stop() {
 void Dispatcher::begin_flush() {
   std::vector<std::shared_ptr<Worker>> workers;
   {
-    const std::lock_guard lock(mutex_);
+    const Section section(*this);
     is_flushing_ = true;
     interrupt_waits_locked();
     workers = workers_;
@@ -164,7 +187,7 @@ void Dispatcher::begin_flush() {
 }
 
 void Dispatcher::finish_flush() {
-  const std::lock_guard lock(mutex_);
+  const Section section(*this);
   discard_all_locked(core::Cause::kFlush);
   prelude_.clear();
   output_.flush();
@@ -184,7 +207,7 @@ void Dispatcher::discard_all_locked(core::Cause cause) {
     }
   }
   first_after_flush_ = window_.next();
-  answered_.notify_all();
+  wakes_.questioners = true;
 }
 
 // ---- Input -----------------------------------------------------------------
@@ -192,6 +215,12 @@ void Dispatcher::discard_all_locked(core::Cause cause) {
 bool Dispatcher::has_room_locked(std::uint64_t bytes) const {
   return core::may_admit(limits_, frames_in_flight_, bytes_in_flight_, bytes,
                          /*always_frames=*/1);
+}
+
+// Waking the submitter for each single place would switch threads for each
+// frame; a quarter of the window is room for several.
+bool Dispatcher::has_much_room_locked() const {
+  return frames_in_flight_ <= limits_.frames - limits_.frames / 4;
 }
 
 Dispatcher::Entry& Dispatcher::append_locked(
@@ -220,9 +249,9 @@ void Dispatcher::stamp_arrival_locked(Entry& entry) {
 GstFlowReturn Dispatcher::submit(
     Frame frame, const std::shared_ptr<const StickyState>& sticky) {
   const std::uint64_t bytes = frame.bytes();
-  Lock lock(mutex_);
+  Section section(*this);
   is_submitter_waiting_ = true;
-  room_.wait(lock, [&] {
+  section.wait(room_, [&] {
     return is_ended_locked() || flow_ != GST_FLOW_OK || has_room_locked(bytes);
   });
   is_submitter_waiting_ = false;
@@ -248,7 +277,7 @@ GstFlowReturn Dispatcher::submit(
 
 GstFlowReturn Dispatcher::push_event(
     EventPtr event, const std::shared_ptr<const StickyState>& sticky) {
-  const std::lock_guard lock(mutex_);
+  const Section section(*this);
   if (is_ended_locked()) return GST_FLOW_FLUSHING;
   const GstEventType type = GST_EVENT_TYPE(event.get());
   // A new stream after the end of one.
@@ -268,19 +297,19 @@ GstFlowReturn Dispatcher::push_event(
 
 bool Dispatcher::answer_serialized(
     GstQuery* query, const std::shared_ptr<const StickyState>& sticky) {
-  Lock lock(mutex_);
+  Section section(*this);
   if (is_ended_locked()) return false;
   if (GST_QUERY_TYPE(query) == GST_QUERY_ALLOCATION)
-    return ask_stage_locked(lock, query, sticky);
+    return ask_stage_locked(section, query, sticky);
   Question question{query};
   append_locked(Entry::Kind::kQuestion, sticky).question = &question;
   wake_output_locked();
   assign_locked();
-  return wait_answer_locked(lock, question);
+  return wait_answer_locked(section, question);
 }
 
 bool Dispatcher::ask_stage_locked(
-    Lock& lock, GstQuery* query,
+    Section& section, GstQuery* query,
     const std::shared_ptr<const StickyState>& sticky) {
   GstCaps* caps = nullptr;
   gboolean needs_pool = FALSE;
@@ -292,7 +321,7 @@ bool Dispatcher::ask_stage_locked(
   assign_locked();
   // A flush or stop discards the entry, which ends the ticket.
   const core::Sequence sequence = entry.record.sequence;
-  answered_.wait(lock, [&] { return ticket.is_done || is_ended_locked(); });
+  section.wait(answered_, [&] { return ticket.is_done || is_ended_locked(); });
   if (Entry* left = window_.find(sequence); left != nullptr)
     left->ticket = nullptr;
   if (!ticket.answer) return false;
@@ -302,16 +331,16 @@ bool Dispatcher::ask_stage_locked(
 
 // ---- Workers ---------------------------------------------------------------
 
-Worker* Dispatcher::take_idle_locked(const Entry& entry) {
+std::shared_ptr<Worker> Dispatcher::take_idle_locked(const Entry& entry) {
   if (idle_.empty()) return nullptr;
   // State lives in one copy.
-  const auto place = entry.is_per_stream ? std::find(idle_.begin(), idle_.end(),
-                                                     workers_.front().get())
-                                         : std::prev(idle_.end());
+  const auto place = entry.is_per_stream
+                         ? std::find(idle_.begin(), idle_.end(), 0U)
+                         : std::prev(idle_.end());
   if (place == idle_.end()) return nullptr;
-  Worker* worker = *place;
+  const unsigned number = *place;
   idle_.erase(place);
-  return worker;
+  return workers_[number];
 }
 
 // One FIFO: whenever a worker is idle it starts with the oldest frame.
@@ -323,12 +352,13 @@ void Dispatcher::assign_locked() {
       // Answered after the earlier frames have left.
       if (entry->kind == Entry::Kind::kAllocation && sequence != window_.base())
         return;
-      Worker* worker = take_idle_locked(*entry);
-      if (worker == nullptr) return;
+      std::shared_ptr<Worker> worker = take_idle_locked(*entry);
+      if (!worker) return;
       entry->is_taken = true;
-      entry->worker = worker;
+      entry->worker = worker.get();
       entry->record.worker = worker->number();
-      worker->submit(make_job_locked(*entry, sequence));
+      wakes_.jobs.push_back(
+          {std::move(worker), make_job_locked(*entry, sequence)});
     }
     window_.advance_waiting();
   }
@@ -367,7 +397,7 @@ void Dispatcher::store_result_locked(Entry& entry, JobResult& result) {
 
 void Dispatcher::on_finished(Worker& worker, core::Sequence sequence,
                              JobResult& result) {
-  const std::lock_guard lock(mutex_);
+  const Section section(*this);
   if (is_stopped_) return;
   for (std::uint64_t i = 0; i < result.copied_buffers; ++i)
     sums_.on_copy(result.copied_bytes / result.copied_buffers);
@@ -377,7 +407,7 @@ void Dispatcher::on_finished(Worker& worker, core::Sequence sequence,
   } else if (sequence >= first_after_flush_) {
     sums_.on_late_result();
   }
-  idle_.push_back(&worker);
+  idle_.push_back(worker.number());
   assign_locked();
 }
 
@@ -388,18 +418,19 @@ void Dispatcher::answer_locked(Question* question, bool result) {
     return;
   question->state = Question::State::kAnswered;
   question->result = result;
-  answered_.notify_all();
+  wakes_.questioners = true;
 }
 
-bool Dispatcher::wait_answer_locked(Lock& lock, const Question& question) {
-  answered_.wait(lock,
-                 [&] { return question.state == Question::State::kAnswered; });
+bool Dispatcher::wait_answer_locked(Section& section,
+                                    const Question& question) {
+  section.wait(answered_,
+               [&] { return question.state == Question::State::kAnswered; });
   return question.result;
 }
 
 bool Dispatcher::query_downstream(core::Sequence sequence, GstQuery* query,
                                   Outputs& so_far) {
-  Lock lock(mutex_);
+  Section section(*this);
   Entry* entry = window_.find(sequence);
   if (is_ended_locked() || entry == nullptr) return false;
   for (MiniObjectPtr& item : so_far) entry->outputs.push_back(std::move(item));
@@ -407,14 +438,15 @@ bool Dispatcher::query_downstream(core::Sequence sequence, GstQuery* query,
   Question question{query};
   entry->question = &question;
   wake_output_locked();
-  return wait_answer_locked(lock, question);
+  return wait_answer_locked(section, question);
 }
 
 // ---- Output ----------------------------------------------------------------
 
 void Dispatcher::wake_output_locked() {
-  if (is_output_waiting_) head_.notify_one();
-  if (output_wait_) gst_clock_id_unschedule(output_wait_.get());
+  wakes_.output = wakes_.output || is_output_waiting_;
+  if (output_wait_)
+    wakes_.output_wait.reset(gst_clock_id_ref(output_wait_.get()));
 }
 
 std::optional<core::RunningTime> Dispatcher::due_locked(
@@ -434,23 +466,23 @@ core::HeadVerdict Dispatcher::judge_head_locked(const Entry& head) const {
 }
 
 void Dispatcher::run_output() {
-  Lock lock(mutex_);
-  while (!is_ended_locked()) take_step(lock);
+  Section section(*this);
+  while (!is_ended_locked()) take_step(section);
 }
 
-void Dispatcher::take_step(Lock& lock) {
+void Dispatcher::take_step(Section& section) {
   if (window_.is_empty()) {
-    wait_for_head(lock, {});
+    wait_for_head(section, {});
     return;
   }
   Entry& head = window_.front();
   if (head.question != nullptr &&
       head.question->state == Question::State::kWaiting) {
-    ask_downstream(lock);
+    ask_downstream(section);
     return;
   }
   if (head.kind == Entry::Kind::kEvent) {
-    release_event(lock);
+    release_event(section);
     return;
   }
   if (head.kind == Entry::Kind::kFrame && flow_ != GST_FLOW_OK) {
@@ -460,31 +492,32 @@ void Dispatcher::take_step(Lock& lock) {
   const core::HeadVerdict verdict = judge_head_locked(head);
   switch (verdict.kind) {
     case core::HeadVerdict::Kind::kRelease:
-      release_result(lock);
+      release_result(section);
       return;
     case core::HeadVerdict::Kind::kOverdue:
-      release_overdue(lock, verdict.cause);
+      release_overdue(section, verdict.cause);
       return;
     case core::HeadVerdict::Kind::kWait:
     case core::HeadVerdict::Kind::kWaitUntil:
-      wait_for_head(lock, verdict);
+      wait_for_head(section, verdict);
       return;
   }
 }
 
-void Dispatcher::wait_for_head(Lock& lock, const core::HeadVerdict& verdict) {
+void Dispatcher::wait_for_head(Section& section,
+                               const core::HeadVerdict& verdict) {
   if (verdict.kind == core::HeadVerdict::Kind::kWaitUntil) {
     ClockIdPtr wait = time_.new_wait(verdict.until);
     if (!wait) return;  // left PLAYING just now: judged again without time
     output_wait_.reset(gst_clock_id_ref(wait.get()));
-    lock.unlock();
+    section.unlock();
     gst_clock_id_wait(wait.get(), nullptr);
-    lock.lock();
+    section.lock();
     output_wait_.reset();
     return;
   }
   is_output_waiting_ = true;
-  head_.wait(lock);
+  section.wait(head_);
   is_output_waiting_ = false;
 }
 
@@ -493,7 +526,8 @@ void Dispatcher::pop_locked() {
   if (head.kind == Entry::Kind::kFrame) {
     --frames_in_flight_;
     bytes_in_flight_ -= head.bytes;
-    if (is_submitter_waiting_) room_.notify_one();
+    if (is_submitter_waiting_ && has_much_room_locked())
+      wakes_.submitter = true;
   }
   window_.pop_front();
   // What was to be asked when it had become the head.
@@ -504,7 +538,7 @@ void Dispatcher::pop_locked() {
 
 // What the stage gave before its question goes first: the answer may depend on
 // its caps.
-void Dispatcher::ask_downstream(Lock& lock) {
+void Dispatcher::ask_downstream(Section& section) {
   Entry& head = window_.front();
   Question* question = head.question;
   question->state = Question::State::kBeingAsked;
@@ -512,31 +546,31 @@ void Dispatcher::ask_downstream(Lock& lock) {
   const bool is_upstreams = head.kind == Entry::Kind::kQuestion;
   const core::Sequence sequence = head.record.sequence;
   std::swap(outputs_, head.outputs);
-  lock.unlock();
+  section.unlock();
   output_.push_part(outputs_, *sticky);
   const bool result = output_.query(question->query);
-  lock.lock();
+  section.lock();
   // Only the output answers a question that is being asked.
   question->state = Question::State::kAnswered;
   question->result = result;
-  answered_.notify_all();
+  wakes_.questioners = true;
   Entry* same = window_.find(sequence);
   if (same == nullptr) return;
   same->question = nullptr;
   if (is_upstreams) pop_locked();
 }
 
-void Dispatcher::release_event(Lock& lock) {
+void Dispatcher::release_event(Section& section) {
   Entry& head = window_.front();
   EventPtr event = std::move(head.event);
   const std::shared_ptr<const StickyState> sticky = head.sticky;
   pop_locked();
-  lock.unlock();
+  section.unlock();
   output_.push_event(std::move(event), *sticky);
-  lock.lock();
+  section.lock();
 }
 
-void Dispatcher::release_result(Lock& lock) {
+void Dispatcher::release_result(Section& section) {
   Entry& head = window_.front();
   if (head.kind == Entry::Kind::kAllocation) {
     if (head.ticket != nullptr) {
@@ -544,7 +578,7 @@ void Dispatcher::release_result(Lock& lock) {
       head.ticket->is_done = true;
     }
     pop_locked();
-    answered_.notify_all();
+    wakes_.questioners = true;
     return;
   }
   std::swap(outputs_, head.outputs);
@@ -556,7 +590,7 @@ void Dispatcher::release_result(Lock& lock) {
   const GstFlowReturn stage_flow = head.flow;
   const core::LatePolicy policy = policy_;
   pop_locked();
-  lock.unlock();
+  section.unlock();
 
   const bool is_eos = event && GST_EVENT_TYPE(event.get()) == GST_EVENT_EOS;
   const bool lacks_eos = is_eos && !has_eos(outputs_);
@@ -571,11 +605,11 @@ void Dispatcher::release_result(Lock& lock) {
   record.action = is_applied ? core::Action::kApplied : core::Action::kDropped;
   record.cause = is_applied ? core::Cause::kNone : core::Cause::kStageError;
 
-  lock.lock();
+  section.lock();
   if (is_frame) account_locked(record, flow);
 }
 
-void Dispatcher::release_overdue(Lock& lock, core::Cause cause) {
+void Dispatcher::release_overdue(Section& section, core::Cause cause) {
   Entry& head = window_.front();
   answer_locked(head.question, false);
   if (head.worker != nullptr) {
@@ -592,7 +626,7 @@ void Dispatcher::release_overdue(Lock& lock, core::Cause cause) {
   record.cause = cause;
   const core::LatePolicy policy = policy_;
   pop_locked();
-  lock.unlock();
+  section.unlock();
 
   record.action =
       core::decide_substitute(policy, output_.substitutes(original, *sticky));
@@ -608,12 +642,12 @@ void Dispatcher::release_overdue(Lock& lock, core::Cause cause) {
       record.action != core::Action::kBypassed)
     say_no_bypass_once(record.action);
 
-  lock.lock();
+  section.lock();
   account_locked(record, flow);
   const core::FrameSums sums = sums_;
-  lock.unlock();
+  section.unlock();
   post_qos(record, stamps, *sticky, r, sums);
-  lock.lock();
+  section.lock();
 }
 
 void Dispatcher::discard_head_locked(core::Cause cause) {
@@ -637,7 +671,7 @@ void Dispatcher::account_locked(core::FrameRecord& record, GstFlowReturn flow) {
   if (flow == GST_FLOW_OK || flow_ != GST_FLOW_OK) return;
   GST_DEBUG_OBJECT(owner_, "flow is %s from now on", gst_flow_get_name(flow));
   flow_ = flow;
-  room_.notify_all();
+  wakes_.submitter = true;
 }
 
 void Dispatcher::say_no_bypass_once(core::Action instead) {

@@ -136,36 +136,77 @@ class Dispatcher final : public WorkerListener,
     }
     void reset();
   };
-  using Lock = std::unique_lock<std::mutex>;
+
+  // Holds mutex_. Threads that are to be woken, and workers that get a job, are
+  // told when it is let go of: earlier they would only wait for it.
+  class Section {
+   public:
+    explicit Section(const Dispatcher& dispatcher)
+        : dispatcher_(dispatcher), lock_(dispatcher.mutex_) {}
+    ~Section() {
+      if (lock_.owns_lock()) unlock();
+    }
+    Section(const Section&) = delete;
+    Section& operator=(const Section&) = delete;
+
+    void lock() { lock_.lock(); }
+    void unlock();
+    // May return early; what is waited for has to be looked at again.
+    void wait(std::condition_variable& condition);
+    template <typename Predicate>
+    void wait(std::condition_variable& condition, Predicate is_over) {
+      while (!is_over()) wait(condition);
+    }
+
+   private:
+    const Dispatcher& dispatcher_;
+    std::unique_lock<std::mutex> lock_;
+  };
+  struct Handed {
+    std::shared_ptr<Worker> worker;
+    Job job;
+  };
+  struct Wakes {
+    bool output = false;
+    bool submitter = false;
+    bool questioners = false;
+    ClockIdPtr output_wait;
+    std::vector<Handed> jobs;
+
+    bool has_any() const {
+      return output || submitter || questioners || output_wait || !jobs.empty();
+    }
+  };
 
   // All *_locked functions need mutex_.
   bool is_ended_locked() const { return is_flushing_ || is_stopped_; }
   bool has_room_locked(std::uint64_t bytes) const;
+  bool has_much_room_locked() const;
   Entry& append_locked(Entry::Kind kind,
                        const std::shared_ptr<const StickyState>& sticky);
   void stamp_arrival_locked(Entry& entry);
   void assign_locked();
-  Worker* take_idle_locked(const Entry& entry);
+  std::shared_ptr<Worker> take_idle_locked(const Entry& entry);
   Job make_job_locked(Entry& entry, core::Sequence sequence);
   std::optional<core::RunningTime> due_locked(const Entry& entry) const;
   void store_result_locked(Entry& entry, JobResult& result);
   void wake_output_locked();
   void answer_locked(Question* question, bool result);
-  bool wait_answer_locked(Lock& lock, const Question& question);
-  bool ask_stage_locked(Lock& lock, GstQuery* query,
+  bool wait_answer_locked(Section& section, const Question& question);
+  bool ask_stage_locked(Section& section, GstQuery* query,
                         const std::shared_ptr<const StickyState>& sticky);
   void discard_all_locked(core::Cause cause);
   void pop_locked();
   void interrupt_waits_locked();
 
-  // The steps of run_output(). All take and return with `lock` held and let go
-  // of it around calls into GStreamer.
-  void take_step(Lock& lock);
-  void wait_for_head(Lock& lock, const core::HeadVerdict& verdict);
-  void ask_downstream(Lock& lock);
-  void release_event(Lock& lock);
-  void release_result(Lock& lock);
-  void release_overdue(Lock& lock, core::Cause cause);
+  // The steps of run_output(). All take and return with `section` held and let
+  // go of it around calls into GStreamer.
+  void take_step(Section& section);
+  void wait_for_head(Section& section, const core::HeadVerdict& verdict);
+  void ask_downstream(Section& section);
+  void release_event(Section& section);
+  void release_result(Section& section);
+  void release_overdue(Section& section, core::Cause cause);
   void discard_head_locked(core::Cause cause);
   core::HeadVerdict judge_head_locked(const Entry& head) const;
   // Ends a frame's account; `due` as it was when it left.
@@ -181,9 +222,9 @@ class Dispatcher final : public WorkerListener,
   OrderedOutput output_;  // of run_output()
 
   mutable std::mutex mutex_;
-  std::condition_variable room_;      // for submit()
-  std::condition_variable head_;      // for run_output()
-  std::condition_variable answered_;  // for questions and allocations
+  mutable std::condition_variable room_;      // for submit()
+  mutable std::condition_variable head_;      // for run_output()
+  mutable std::condition_variable answered_;  // for questions and allocations
   // All under mutex_:
   core::ReorderWindow<Entry> window_;
   core::FrameSums sums_;
@@ -191,13 +232,14 @@ class Dispatcher final : public WorkerListener,
   core::LatePolicy policy_ = core::LatePolicy::kBypass;
   core::DueTimeInputs due_inputs_;
   std::vector<std::shared_ptr<Worker>> workers_;
-  std::vector<Worker*> idle_;
+  std::vector<unsigned> idle_;  // numbers: places in workers_
   unsigned frames_in_flight_ = 0;
   std::uint64_t bytes_in_flight_ = 0;
   GstFlowReturn flow_ = GST_FLOW_OK;
   bool is_stopped_ = true;
   bool is_flushing_ = false;
   bool is_per_stream_ = false;
+  mutable Wakes wakes_;  // of the Section that is open
   bool is_submitter_waiting_ = false;
   core::Sequence first_after_flush_ = 0;
   bool is_output_waiting_ = false;

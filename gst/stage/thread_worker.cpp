@@ -35,10 +35,14 @@ bool ThreadWorker::finish() {
 }
 
 void ThreadWorker::submit(Job job) {
-  const std::lock_guard lock(mutex_);
-  next_ = std::move(job);
-  is_busy_ = true;
-  if (is_waiting_) changed_.notify_all();
+  {
+    const std::lock_guard lock(mutex_);
+    if (is_stopping_) return;
+    next_ = std::move(job);
+    is_busy_ = true;
+    if (!is_waiting_) return;
+  }
+  changed_.notify_all();
 }
 
 void ThreadWorker::abandon(core::Sequence sequence) {
