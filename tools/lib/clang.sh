@@ -42,7 +42,8 @@ format_is_clean() { # TOOL
   fi
 }
 
-# check_tidy DIR: over the sources that DIR compiles.
+# check_tidy DIR: over the sources that DIR compiles, where DIR lies in the
+# checkout, so that our headers, and only ours, are called ../gst/... and so on.
 check_tidy() {
   local tool
   if ! tool=$(find_clang_tool clang-tidy); then
@@ -51,5 +52,6 @@ check_tidy() {
     return
   fi
   tally_run "run-$tool" -quiet -j "$(nproc)" -p "$1" \
+    -header-filter '\.\./(gst|plugins|tests|tools)/.*\.h$' \
     '/(gst|plugins|tests|tools)/.*\.cpp$'
 }
