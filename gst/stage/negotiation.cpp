@@ -23,6 +23,17 @@ void fit_pools(GstQuery* query, unsigned more) {
   }
 }
 
+// Leaves their sizes.
+void take_out_pools(GstQuery* query) {
+  for (guint i = 0; i < gst_query_get_n_allocation_pools(query); ++i) {
+    guint size = 0;
+    guint min = 0;
+    guint max = 0;
+    gst_query_parse_nth_allocation_pool(query, i, nullptr, &size, &min, &max);
+    gst_query_set_nth_allocation_pool(query, i, nullptr, size, min, max);
+  }
+}
+
 void copy_metas(GstQuery* from, GstQuery* to) {
   for (guint i = 0; i < gst_query_get_n_allocation_metas(from); ++i) {
     const GstStructure* params = nullptr;
@@ -143,18 +154,20 @@ CapsPtr Epoch::required() const {
 
 CapsPtr Epoch::output_caps() const { return required(); }
 
-Epoch::Asker Epoch::ask_allocation() {
+Epoch::Asker Epoch::ask_allocation(core::Sequence sequence) {
   const std::lock_guard lock(mutex_);
-  if (allocation_asked_) return Asker::kNext;
-  allocation_asked_ = true;
+  if (allocation_known_ || (asker_ && *asker_ < sequence)) return Asker::kNext;
+  asker_ = sequence;
   return Asker::kFirst;
 }
 
-void Epoch::set_allocation(GstQuery* answer) {
+bool Epoch::set_allocation(GstQuery* answer) {
   const std::lock_guard lock(mutex_);
+  if (allocation_) return false;
   allocation_ = share(answer);
   allocation_known_ = true;
   changed_.notify_all();
+  return true;
 }
 
 QueryPtr Epoch::wait_allocation() {
@@ -224,7 +237,7 @@ bool Negotiation::serialized_at_output(core::Sequence sequence, GstQuery* query,
 
 bool Negotiation::allocation_at_output(Epoch& epoch, core::Sequence sequence,
                                        GstQuery* query, Outputs& so_far) {
-  if (epoch.ask_allocation() == Epoch::Asker::kNext) {
+  if (epoch.ask_allocation(sequence) == Epoch::Asker::kNext) {
     // A second user of downstream's pool would switch it off for the first.
     const QueryPtr known = epoch.wait_allocation();
     if (!known || caps_of(known.get()) == nullptr ||
@@ -240,7 +253,7 @@ bool Negotiation::allocation_at_output(Epoch& epoch, core::Sequence sequence,
   const QueryPtr for_others(gst_query_new_allocation(caps_of(query), FALSE));
   make_lists(for_others.get());
   copy_allocation(query, for_others.get(), false);
-  epoch.set_allocation(for_others.get());
+  if (!epoch.set_allocation(for_others.get())) take_out_pools(query);
   fit_pools(query, depth_);
   return true;
 }

@@ -56,10 +56,13 @@ class Epoch {
   // What the output caps are or will be, if that is known.
   CapsPtr output_caps() const;
 
-  // Downstream's answer to the first copy's ALLOCATION query.
+  // Downstream's answer to the first ALLOCATION query of a copy. A frame that
+  // is older than the one that asked asks as well: the answer waits for its
+  // turn.
   enum class Asker { kFirst, kNext };
-  Asker ask_allocation();
-  void set_allocation(GstQuery* answer);  // (transfer none) (nullable)
+  Asker ask_allocation(core::Sequence sequence);
+  // `answer` (transfer none) (nullable). False: there was one, which stays.
+  bool set_allocation(GstQuery* answer);
   // Waits for set_allocation(). Null: no answer, or interrupted.
   QueryPtr wait_allocation();
   QueryPtr allocation() const;  // without waiting
@@ -75,7 +78,7 @@ class Epoch {
   unsigned interrupts_ = 0;
   CapsPtr pinned_;
   CapsPtr bound_;
-  bool allocation_asked_ = false;
+  std::optional<core::Sequence> asker_;
   bool allocation_known_ = false;
   QueryPtr allocation_;
 };

@@ -208,6 +208,8 @@ Harness::Harness(const std::string& properties, HarnessOptions options) {
   if (error != nullptr) give_up(error->message);
   gst_object_ref_sink(element);
   messages_ = std::make_unique<Messages>(element);
+  const PadPtr src(gst_element_get_static_pad(element, "src"));
+  out_ = std::make_unique<Transcript>(src.get());
   if (options.gate != nullptr) options.gate->attach(element);
   if (options.prepare) options.prepare(element);
   if (options.has_test_clock) {
@@ -215,8 +217,11 @@ Harness::Harness(const std::string& properties, HarnessOptions options) {
     gst_element_set_clock(element, GST_CLOCK_CAST(clock_));
     gst_element_set_base_time(element, 0);
   }
+  // The harness would do it, but not say why it fails.
+  if (gst_element_set_state(element, GST_STATE_PLAYING) ==
+      GST_STATE_CHANGE_FAILURE)
+    give_up(messages_->text(messages_->wait(GST_MESSAGE_ERROR).get()).c_str());
   harness_ = gst_harness_new_empty();
-  // Before the element asks; and gst_harness_add_element_full() starts it.
   gst_harness_set_live(harness_, options.is_live ? TRUE : FALSE);
   gst_harness_set_upstream_latency(harness_, options.upstream_latency);
   gst_harness_add_element_full(harness_, element, &source_template, "sink",

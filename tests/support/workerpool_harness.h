@@ -128,6 +128,8 @@ class Harness {
   GstElement* element() { return harness_->element; }  // (transfer none)
   GstTestClock* clock() { return clock_; }             // (transfer none)
   Messages& messages() { return *messages_; }
+  // All that ever left the element.
+  const Transcript& out() const { return *out_; }
   Stats stats() { return Stats(element()); }
   // Looks at `stats` again and again until a field has that value: for what
   // tells no one.
@@ -167,6 +169,7 @@ class Harness {
   GstHarness* harness_ = nullptr;
   GstTestClock* clock_ = nullptr;
   std::unique_ptr<Messages> messages_;
+  std::unique_ptr<Transcript> out_;
   // ThreadSanitizer does not see the lock of the harness's queue: what was
   // pushed before comes before what is pulled after.
   std::atomic<unsigned> fence_{0};
