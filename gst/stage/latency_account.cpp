@@ -26,7 +26,6 @@ LatencyAccount::LatencyAccount(DomainMember& domain, GstPad* sink, GstPad* src)
 void LatencyAccount::set_budget(std::optional<core::Duration> budget) {
   const std::lock_guard lock(mutex_);
   fixed_budget_ = budget;
-  if (budget) inputs_.budget = *budget;
 }
 
 void LatencyAccount::set_deadlines(core::Deadlines deadlines) {

@@ -22,7 +22,7 @@ class LatencyAccount {
   // `sink`, `src` (transfer none): the pads of the element.
   LatencyAccount(DomainMember& domain, GstPad* sink, GstPad* src);
 
-  // none: automatic.
+  // none: automatic. Holds from the next refresh_budget() on.
   void set_budget(std::optional<core::Duration> budget);
   void set_deadlines(core::Deadlines deadlines);
   bool is_automatic() const;

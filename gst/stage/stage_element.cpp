@@ -224,7 +224,7 @@ void StageElement::apply_settings() {
   const bool has_changed = account_.refresh_budget();
   apply_timing();
   apply_window();
-  if (has_changed) post_latency();
+  if (has_changed && is_started_) post_latency();
 }
 
 void StageElement::configure(const std::function<void(Settings&)>& change) {

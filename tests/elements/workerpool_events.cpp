@@ -49,24 +49,6 @@ std::string caps_with(int value) {
   return std::string(kAnyCaps) + ",value=" + std::to_string(value);
 }
 
-// Calls `fn` with each copy when it is built.
-void on_each_copy(GstElement* workerpool, std::function<void(GstBin*)> fn) {
-  using Fn = std::function<void(GstBin*)>;
-  g_signal_connect_data(
-      workerpool, "stage-setup",
-      G_CALLBACK(+[](GstElement*, GstElement* copy, guint, gpointer its_fn) {
-        (*static_cast<Fn*>(its_fn))(GST_BIN(copy));
-      }),
-      new Fn(std::move(fn)),
-      [](gpointer its_fn, GClosure*) { delete static_cast<Fn*>(its_fn); },
-      GConnectFlags(0));
-}
-
-PadPtr pad_of(GstBin* copy, const char* element, const char* pad) {
-  const ElementPtr owner(gst_bin_get_by_name(copy, element));
-  return PadPtr(gst_element_get_static_pad(owner.get(), pad));
-}
-
 // ---- Downstream ------------------------------------------------------------
 
 TEST(WorkerpoolEvents, StayBetweenTheirFrames) {

@@ -63,24 +63,30 @@ void delete_closure_data(gpointer data, GClosure*) {
 
 }  // namespace
 
+void on_each_copy(GstElement* workerpool, std::function<void(GstBin*)> fn) {
+  using Fn = std::function<void(GstBin*)>;
+  g_signal_connect_data(
+      workerpool, "stage-setup",
+      G_CALLBACK(+[](GstElement*, GstElement* copy, guint, gpointer its_fn) {
+        (*static_cast<Fn*>(its_fn))(GST_BIN(copy));
+      }),
+      new Fn(std::move(fn)), delete_closure_data<Fn>, GConnectFlags(0));
+}
+
 void on_every_frame(GstElement* workerpool,
                     std::function<void(GstBuffer*)> fn) {
   using Fn = std::function<void(GstBuffer*)>;
-  static constexpr auto on_handoff =
-      +[](GstElement*, GstBuffer* buffer, gpointer its_fn) {
-        (*static_cast<Fn*>(its_fn))(buffer);
-      };
-  const auto on_setup =
-      +[](GstElement*, GstElement* copy, guint, gpointer its_fn) {
-        for (GList* l = GST_BIN_CHILDREN(copy); l != nullptr; l = l->next)
-          if (is_identity(GST_ELEMENT_CAST(l->data)))
-            g_signal_connect_data(l->data, "handoff", G_CALLBACK(on_handoff),
-                                  new Fn(*static_cast<Fn*>(its_fn)),
-                                  delete_closure_data<Fn>, GConnectFlags(0));
-      };
-  g_signal_connect_data(workerpool, "stage-setup", G_CALLBACK(on_setup),
-                        new Fn(std::move(fn)), delete_closure_data<Fn>,
-                        GConnectFlags(0));
+  on_each_copy(workerpool, [fn = std::move(fn)](GstBin* copy) {
+    const auto on_handoff =
+        +[](GstElement*, GstBuffer* buffer, gpointer its_fn) {
+          (*static_cast<Fn*>(its_fn))(buffer);
+        };
+    for (GList* l = GST_BIN_CHILDREN(copy); l != nullptr; l = l->next)
+      if (is_identity(GST_ELEMENT_CAST(l->data)))
+        g_signal_connect_data(l->data, "handoff", G_CALLBACK(on_handoff),
+                              new Fn(fn), delete_closure_data<Fn>,
+                              GConnectFlags(0));
+  });
 }
 
 Gate::Gate() : state_(std::make_shared<State>()) {}

@@ -31,6 +31,10 @@ inline constexpr std::chrono::seconds kPatience{100};
 // on. Before READY to PAUSED. What `fn` refers to has to outlive the element.
 void on_every_frame(GstElement* workerpool, std::function<void(GstBuffer*)> fn);
 
+// Calls `fn` with each copy that `workerpool` (transfer none) builds from now
+// on, before it runs.
+void on_each_copy(GstElement* workerpool, std::function<void(GstBin*)> fn);
+
 class Gate {
  public:
   Gate();

@@ -56,6 +56,12 @@ const GstMemory* memory_of(GstBuffer* buffer) {
   return memory->parent != nullptr ? memory->parent : memory;
 }
 
+PadPtr pad_of(GstBin* copy, const char* element, const char* pad) {
+  const ElementPtr owner(gst_bin_get_by_name(copy, element));
+  if (!owner) give_up(element);
+  return PadPtr(gst_element_get_static_pad(owner.get(), pad));
+}
+
 // ---- Stats -----------------------------------------------------------------
 
 Stats::Stats(GstElement* workerpool) : structure_(nullptr, gst_structure_free) {

@@ -50,6 +50,9 @@ bool has_own_bytes(GstBuffer* buffer);
 // Where its first memory lies: equal for what was passed by reference.
 const GstMemory* memory_of(GstBuffer* buffer);
 
+// A pad of an element of a copy.
+PadPtr pad_of(GstBin* copy, const char* element, const char* pad);
+
 // What `stats` says, of one moment.
 class Stats {
  public:
