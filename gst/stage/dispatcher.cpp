@@ -76,6 +76,14 @@ void Dispatcher::Section::wait(std::condition_variable& condition) {
   lock();
 }
 
+bool Dispatcher::Section::wait_for(std::condition_variable& condition,
+                                   core::Duration longest) {
+  if (!dispatcher_.wakes_.has_any())
+    return condition.wait_for(lock_, longest) == std::cv_status::no_timeout;
+  wait(condition);
+  return true;
+}
+
 // ---- Settings --------------------------------------------------------------
 
 void Dispatcher::set_late_policy(core::LatePolicy policy) {
@@ -141,6 +149,7 @@ void Dispatcher::start(std::vector<std::shared_ptr<Worker>> workers) {
   for (auto worker = workers_.rbegin(); worker != workers_.rend(); ++worker)
     idle_.push_back((*worker)->number());
   sums_ = core::FrameSums();
+  wake_policy_.reset();
   flow_ = GST_FLOW_OK;
   is_stopped_ = is_flushing_ = is_per_stream_ = false;
   has_said_no_bypass_ = false;
@@ -343,8 +352,18 @@ std::shared_ptr<Worker> Dispatcher::take_idle_locked(const Entry& entry) {
   return workers_[number];
 }
 
+// Left for a worker that is running and will be done before another is awake.
+bool Dispatcher::is_left_waiting_locked(const Entry& entry,
+                                        unsigned awake) const {
+  if (awake > 0 || entry.kind != Entry::Kind::kFrame || entry.is_per_stream ||
+      due_locked(entry))
+    return false;
+  const auto running = static_cast<unsigned>(workers_.size() - idle_.size());
+  return !wake_policy_.is_worth_waking(running);
+}
+
 // One FIFO: whenever a worker is idle it starts with the oldest frame.
-void Dispatcher::assign_locked() {
+void Dispatcher::assign_locked(unsigned awake) {
   if (is_ended_locked()) return;
   while (Entry* entry = window_.waiting()) {
     const core::Sequence sequence = window_.waiting_sequence();
@@ -352,8 +371,10 @@ void Dispatcher::assign_locked() {
       // Answered after the earlier frames have left.
       if (entry->kind == Entry::Kind::kAllocation && sequence != window_.base())
         return;
+      if (is_left_waiting_locked(*entry, awake)) return;
       std::shared_ptr<Worker> worker = take_idle_locked(*entry);
       if (!worker) return;
+      if (awake > 0) --awake;
       entry->is_taken = true;
       entry->worker = worker.get();
       entry->record.worker = worker->number();
@@ -401,6 +422,7 @@ void Dispatcher::on_finished(Worker& worker, core::Sequence sequence,
   if (is_stopped_) return;
   for (std::uint64_t i = 0; i < result.copied_buffers; ++i)
     sums_.on_copy(result.copied_bytes / result.copied_buffers);
+  wake_policy_.on_service(result.end - result.start);
   if (Entry* entry = window_.find(sequence)) {
     store_result_locked(*entry, result);
     if (sequence == window_.base()) wake_output_locked();
@@ -408,7 +430,7 @@ void Dispatcher::on_finished(Worker& worker, core::Sequence sequence,
     sums_.on_late_result();
   }
   idle_.push_back(worker.number());
-  assign_locked();
+  assign_locked(/*awake=*/1);
 }
 
 // ---- Questions -------------------------------------------------------------
@@ -517,7 +539,14 @@ void Dispatcher::wait_for_head(Section& section,
     return;
   }
   is_output_waiting_ = true;
-  section.wait(head_);
+  const Entry* waiting = window_.waiting();
+  if (idle_.empty() || waiting == nullptr ||
+      !is_left_waiting_locked(*waiting, 0)) {
+    section.wait(head_);
+  } else if (!section.wait_for(head_, core::WakePolicy::kLongestWait)) {
+    // What was left waiting for a running worker has waited long enough.
+    assign_locked(/*awake=*/static_cast<unsigned>(idle_.size()));
+  }
   is_output_waiting_ = false;
 }
 

@@ -27,6 +27,7 @@
 #include "core/due_time.h"
 #include "core/late_policy.h"
 #include "core/reorder_window.h"
+#include "core/wake_policy.h"
 #include "core/window_limits.h"
 #include "stage/negotiation.h"
 #include "stage/ordered_output.h"
@@ -153,6 +154,8 @@ class Dispatcher final : public WorkerListener,
     void unlock();
     // May return early; what is waited for has to be looked at again.
     void wait(std::condition_variable& condition);
+    // False: it was too long.
+    bool wait_for(std::condition_variable& condition, core::Duration longest);
     template <typename Predicate>
     void wait(std::condition_variable& condition, Predicate is_over) {
       while (!is_over()) wait(condition);
@@ -185,7 +188,9 @@ class Dispatcher final : public WorkerListener,
   Entry& append_locked(Entry::Kind kind,
                        const std::shared_ptr<const StickyState>& sticky);
   void stamp_arrival_locked(Entry& entry);
-  void assign_locked();
+  // `awake`: of the idle workers, how many need not be woken.
+  void assign_locked(unsigned awake = 0);
+  bool is_left_waiting_locked(const Entry& entry, unsigned awake) const;
   std::shared_ptr<Worker> take_idle_locked(const Entry& entry);
   Job make_job_locked(Entry& entry, core::Sequence sequence);
   std::optional<core::RunningTime> due_locked(const Entry& entry) const;
@@ -227,6 +232,7 @@ class Dispatcher final : public WorkerListener,
   mutable std::condition_variable answered_;  // for questions and allocations
   // All under mutex_:
   core::ReorderWindow<Entry> window_;
+  core::WakePolicy wake_policy_;
   core::FrameSums sums_;
   core::WindowLimits limits_;
   core::LatePolicy policy_ = core::LatePolicy::kBypass;
