@@ -154,8 +154,10 @@ void StageCopy::build(ParsedStage stage) {
   gst_pad_set_event_function(collector_.get(), collector_event);
   gst_pad_set_query_function(collector_.get(), collector_query);
 
-  gst_bin_add_many(GST_BIN(bin_.get()), new_port("feeder", feeder_.get()),
-                   new_port("collector", collector_.get()), nullptr);
+  // Names that no element of the stage will have.
+  gst_bin_add_many(GST_BIN(bin_.get()),
+                   new_port("dispatch-feeder", feeder_.get()),
+                   new_port("dispatch-collector", collector_.get()), nullptr);
   // What the stage takes is its own business at run time; a link that cannot
   // be is told by its caps event.
   gst_pad_link_full(feeder_.get(), stage.open_sink.get(),
@@ -264,8 +266,9 @@ GstFlowReturn StageCopy::collect(MiniObjectPtr item) {
         ("It codes between frames; set stage-state=per-stream."));
     return GST_FLOW_ERROR;
   }
+  if (has_conflicting_caps_) return GST_FLOW_NOT_NEGOTIATED;
   result_->outputs.push_back(std::move(item));
-  return has_conflicting_caps_ ? GST_FLOW_NOT_NEGOTIATED : GST_FLOW_OK;
+  return GST_FLOW_OK;
 }
 
 bool StageCopy::collect_caps(GstEvent* event) {
@@ -273,12 +276,25 @@ bool StageCopy::collect_caps(GstEvent* event) {
   gst_event_parse_caps(event, &caps);
   output_caps_ = share(caps);
   has_conflicting_caps_ = !job_->sticky->epoch()->bind(caps);
-  if (has_conflicting_caps_)
-    GST_WARNING_OBJECT(bin_.get(),
-                       "chose %" GST_PTR_FORMAT
-                       ", but another copy had chosen other caps",
-                       caps);
   return !has_conflicting_caps_;
+}
+
+// When the stage could not go on: whether that is because another copy has
+// chosen caps that this one does not have.
+void StageCopy::say_disagreement(const Epoch& epoch) {
+  const CapsPtr bound = epoch.required();
+  if (!bound ||
+      (output_caps_ && gst_caps_is_equal(bound.get(), output_caps_.get())))
+    return;
+  g_autofree gchar* theirs = gst_caps_to_string(bound.get());
+  g_autofree gchar* own = output_caps_ ? gst_caps_to_string(output_caps_.get())
+                                       : g_strdup("nothing like it");
+  GST_ELEMENT_ERROR(
+      bin_.get(), CORE, NEGOTIATION,
+      ("The copies of the stage disagree: another one gives %s, this one %s.",
+       theirs, own),
+      ("All copies have to give the same caps. Put caps at the end of the "
+       "property 'stage'."));
 }
 
 // Of what a stage says without state, its caps and its own tags are news;
@@ -385,6 +401,7 @@ GstFlowReturn StageCopy::push_frame(Job& job, JobResult& result) {
   const GstFlowReturn flow =
       is_list ? gst_pad_push_list(feeder_.get(), GST_BUFFER_LIST_CAST(object))
               : gst_pad_push(feeder_.get(), GST_BUFFER_CAST(object));
+  if (flow == GST_FLOW_NOT_NEGOTIATED) say_disagreement(*job.sticky->epoch());
   GstBuffer* out = first_buffer(result.outputs);
   const bool is_whole =
       job.sequence >= abandoned_end_.load(std::memory_order_acquire);

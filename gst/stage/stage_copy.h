@@ -82,6 +82,7 @@ class StageCopy {
   void take_off_due_times(Outputs& outputs);
   bool is_running_here() const;
   bool collect_caps(GstEvent* event);
+  void say_disagreement(const Epoch& epoch);
 
   const unsigned number_;
   const std::shared_ptr<Negotiation> negotiation_;
