@@ -291,7 +291,8 @@ static void gst_worker_pool_get_property(GObject* object, guint id,
   }
 }
 
-/* The children are the copies, as in every bin, and before them "stage". */
+/* The children are the copies, as in every bin, and before them "stage" if it
+ * can be parsed. */
 
 static GstChildProxyInterface* parent_child_proxy() {
   return static_cast<GstChildProxyInterface*>(g_type_interface_peek(
@@ -301,19 +302,22 @@ static GstChildProxyInterface* parent_child_proxy() {
 static GObject* gst_worker_pool_child_by_name(GstChildProxy* proxy,
                                               const gchar* name) noexcept {
   if (g_str_equal(name, "stage"))
-    return G_OBJECT(impl_of(proxy).prototype().bin());
+    return reinterpret_cast<GObject*>(impl_of(proxy).prototype().bin());
   return parent_child_proxy()->get_child_by_name(proxy, name);
 }
 
 static GObject* gst_worker_pool_child_by_index(GstChildProxy* proxy,
                                                guint index) noexcept {
-  if (index == 0)
-    return reinterpret_cast<GObject*>(impl_of(proxy).prototype().bin());
-  return parent_child_proxy()->get_child_by_index(proxy, index - 1);
+  GstElement* stage = impl_of(proxy).prototype().bin();
+  if (stage != nullptr && index == 0) return G_OBJECT(stage);
+  if (stage != nullptr) gst_object_unref(stage);
+  return parent_child_proxy()->get_child_by_index(
+      proxy, stage != nullptr ? index - 1 : index);
 }
 
 static guint gst_worker_pool_children_count(GstChildProxy* proxy) noexcept {
-  return 1 + parent_child_proxy()->get_children_count(proxy);
+  const stage::ElementPtr stage(impl_of(proxy).prototype().bin());
+  return (stage ? 1 : 0) + parent_child_proxy()->get_children_count(proxy);
 }
 
 static void gst_worker_pool_child_proxy_init(gpointer iface, gpointer) {
