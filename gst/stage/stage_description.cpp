@@ -9,18 +9,29 @@ namespace dispatch::stage {
 
 namespace {
 
+// In a bin: a pipeline has a clock and a bus of its own.
 constexpr auto kParseFlags = static_cast<GstParseFlags>(
-    GST_PARSE_FLAG_FATAL_ERRORS | GST_PARSE_FLAG_NO_SINGLE_ELEMENT_BINS);
+    GST_PARSE_FLAG_FATAL_ERRORS | GST_PARSE_FLAG_PLACE_IN_BIN |
+    GST_PARSE_FLAG_NO_SINGLE_ELEMENT_BINS);
 
 std::string name_of(gpointer object) { return GST_OBJECT_NAME(object); }
 
-// In the order of the description: a bin puts new children in front.
-std::vector<GstElement*> children_of(GstElement* bin) {
+// Parentheses in the description. Any other bin is an element like the others.
+bool is_parentheses(GstElement* element) {
+  return G_OBJECT_TYPE(element) == GST_TYPE_BIN;
+}
+
+// In the order of the description, what stands in parentheses right after them:
+// a bin puts new children in front.
+void add_elements(GstElement* bin, std::vector<GstElement*>& elements) {
   std::vector<GstElement*> children;
   for (GList* l = GST_BIN_CHILDREN(bin); l != nullptr; l = l->next)
     children.push_back(GST_ELEMENT_CAST(l->data));
   std::reverse(children.begin(), children.end());
-  return children;
+  for (GstElement* child : children) {
+    elements.push_back(child);
+    if (is_parentheses(child)) add_elements(child, elements);
+  }
 }
 
 GstElement* parse_bin(const std::string& description, GError** error) {
@@ -28,17 +39,17 @@ GstElement* parse_bin(const std::string& description, GError** error) {
                                              nullptr, kParseFlags, error);
 }
 
-// A description that begins or ends with caps does not parse by itself.
+// A description that begins or ends with caps does not parse by itself. What
+// else is wrong with it is wrong with these ends too.
 ElementPtr parse_with_or_without_ends(const std::string& description,
                                       std::string& problem) {
-  g_autoptr(GError) error = nullptr;
-  GstElement* bin = parse_bin(description, &error);
+  GstElement* bin = parse_bin(description, nullptr);
   if (bin == nullptr) {
-    g_autoptr(GError) second = nullptr;
-    bin = parse_bin("identity ! " + description + " ! identity", &second);
+    g_autoptr(GError) error = nullptr;
+    bin = parse_bin("identity ! " + description + " ! identity", &error);
+    if (bin == nullptr) problem = error->message;
   }
-  if (bin == nullptr) problem = error->message;
-  if (bin != nullptr && !GST_IS_BIN(bin)) {
+  if (bin != nullptr && !is_parentheses(bin)) {
     // A description of one element comes back bare.
     GstElement* outer = gst_bin_new(nullptr);
     gst_bin_add(GST_BIN(outer), bin);
@@ -80,12 +91,18 @@ const char* factory_name(GstElement* element) {
   return factory != nullptr ? GST_OBJECT_NAME(factory) : "element";
 }
 
-void name_alike(GstElement* bin, const std::string& description) {
+// Names are looked up through parentheses, so they are counted through them.
+void name_alike(const std::vector<GstElement*>& elements,
+                const std::string& description) {
   std::map<std::string, unsigned> counts;
-  for (GstElement* element : children_of(bin)) {
+  for (GstElement* element : elements) {
     if (is_named_in(description, name_of(element))) continue;
     const std::string factory = factory_name(element);
-    rename_child(element, factory + std::to_string(counts[factory]++));
+    std::string name;
+    do {
+      name = factory + std::to_string(counts[factory]++);
+    } while (is_named_in(description, name));
+    rename_child(element, name);
   }
 }
 
@@ -116,6 +133,34 @@ core::ElementFacts facts_of(GstElement* element) {
   return facts;
 }
 
+bool has_pad(GstElement* element, GstPadDirection direction) {
+  const GList* pads =
+      direction == GST_PAD_SINK ? element->sinkpads : element->srcpads;
+  return pads != nullptr;
+}
+
+// Whether the stage uses request pads of `element`, or would have to.
+bool needs_request_pads(GstElement* element) {
+  for (GList* l = element->pads; l != nullptr; l = l->next) {
+    GstPadTemplate* templ = GST_PAD_PAD_TEMPLATE(GST_PAD_CAST(l->data));
+    if (templ != nullptr && GST_PAD_TEMPLATE_PRESENCE(templ) == GST_PAD_REQUEST)
+      return true;
+  }
+  for (GList* l = gst_element_class_get_pad_template_list(
+           GST_ELEMENT_GET_CLASS(element));
+       l != nullptr; l = l->next)
+    if (GST_PAD_TEMPLATE_PRESENCE(l->data) == GST_PAD_REQUEST &&
+        !has_pad(element, GST_PAD_TEMPLATE_DIRECTION(l->data)))
+      return true;
+  return false;
+}
+
+bool is_source_or_sink(GstElement* element) {
+  return !is_parentheses(element) &&
+         (GST_OBJECT_FLAG_IS_SET(element, GST_ELEMENT_FLAG_SOURCE) ||
+          GST_OBJECT_FLAG_IS_SET(element, GST_ELEMENT_FLAG_SINK));
+}
+
 // Why this element can never be part of a stage; empty if it can.
 std::string refusal_of(GstElement* element) {
   const std::string name = name_of(element);
@@ -126,27 +171,26 @@ std::string refusal_of(GstElement* element) {
       return "'" + name +
              "' adds pads while it runs; a stage needs all its pads from the "
              "start, so put it before or after this element";
-  for (GList* l = element->pads; l != nullptr; l = l->next) {
-    GstPadTemplate* templ = GST_PAD_PAD_TEMPLATE(GST_PAD_CAST(l->data));
-    if (templ != nullptr && GST_PAD_TEMPLATE_PRESENCE(templ) == GST_PAD_REQUEST)
-      return "'" + name +
-             "' is linked by request pads; a stage is one chain without "
-             "branches, so put it before or after this element";
-  }
-  if (GST_OBJECT_FLAG_IS_SET(element, GST_ELEMENT_FLAG_SOURCE) ||
-      GST_OBJECT_FLAG_IS_SET(element, GST_ELEMENT_FLAG_SINK))
+  if (needs_request_pads(element))
+    return "'" + name +
+           "' is linked by request pads; a stage is one chain without "
+           "branches, so put it before or after this element";
+  if (is_source_or_sink(element))
     return "'" + name +
            "' is a source or a sink; a stage only has filters, so put it "
            "before or after this element";
   return {};
 }
 
+// None where one is linked: what else is open there is optional.
 std::vector<GstPad*> open_pads(GstElement* element, GstPadDirection direction) {
   std::vector<GstPad*> pads;
+  if (is_parentheses(element)) return pads;
   for (GList* l = element->pads; l != nullptr; l = l->next) {
     auto* pad = GST_PAD_CAST(l->data);
-    if (GST_PAD_DIRECTION(pad) == direction && !gst_pad_is_linked(pad))
-      pads.push_back(pad);
+    if (GST_PAD_DIRECTION(pad) != direction) continue;
+    if (gst_pad_is_linked(pad)) return {};
+    pads.push_back(pad);
   }
   return pads;
 }
@@ -161,13 +205,26 @@ GstPad* main_pad(const std::vector<GstPad*>& pads) {
   return nullptr;
 }
 
+// The same pad as it is seen from outside of all parentheses.
+PadPtr ghost_outwards(GstPad* pad, GstElement* stage) {
+  PadPtr outer = share_object(pad);
+  GstObject* bin = GST_OBJECT_PARENT(GST_OBJECT_PARENT(pad));
+  for (; bin != GST_OBJECT_CAST(stage); bin = GST_OBJECT_PARENT(bin)) {
+    GstPad* ghost = gst_ghost_pad_new(nullptr, outer.get());
+    gst_element_add_pad(GST_ELEMENT_CAST(bin), ghost);
+    outer = share_object(ghost);
+  }
+  return outer;
+}
+
 struct OpenPad {
   PadPtr pad;
   std::string problem;
 };
 
 // The one open pad of the stage in this direction.
-OpenPad find_open_pad(const std::vector<GstElement*>& elements,
+OpenPad find_open_pad(GstElement* stage,
+                      const std::vector<GstElement*>& elements,
                       GstPadDirection direction) {
   const std::string kind = direction == GST_PAD_SINK ? "sink" : "src";
   std::vector<GstElement*> owners;
@@ -186,7 +243,7 @@ OpenPad find_open_pad(const std::vector<GstElement*>& elements,
     return {nullptr, "leaves several " + kind + " pads of '" +
                          name_of(owners[0]) +
                          "' open, and none of them is the main one"};
-  return {share_object(pad), {}};
+  return {ghost_outwards(pad, stage), {}};
 }
 
 StageError error(const std::string& text) {
@@ -205,15 +262,16 @@ std::variant<ParsedStage, StageError> parse_stage(
   std::string problem;
   stage.bin = parse_with_or_without_ends(description, problem);
   if (!stage.bin) return error("\"" + description + "\": " + problem);
-  name_alike(stage.bin.get(), description);
-  const std::vector<GstElement*> elements = children_of(stage.bin.get());
+  std::vector<GstElement*> elements;
+  add_elements(stage.bin.get(), elements);
+  name_alike(elements, description);
   for (GstElement* element : elements) {
     problem = refusal_of(element);
     if (!problem.empty()) return error(problem);
     stage.facts.push_back(facts_of(element));
   }
   for (const auto direction : {GST_PAD_SINK, GST_PAD_SRC}) {
-    OpenPad open = find_open_pad(elements, direction);
+    OpenPad open = find_open_pad(stage.bin.get(), elements, direction);
     if (!open.pad) return error("\"" + description + "\" " + open.problem);
     (direction == GST_PAD_SINK ? stage.open_sink : stage.open_src) =
         std::move(open.pad);
