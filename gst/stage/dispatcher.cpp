@@ -197,6 +197,9 @@ void Dispatcher::begin_flush() {
 
 void Dispatcher::finish_flush() {
   const Section section(*this);
+  for (core::Sequence s = window_.base(); s != window_.next(); ++s)
+    if (Entry& entry = *window_.find(s); entry.kind == Entry::Kind::kEvent)
+      output_.keep_state(std::move(entry.event));
   discard_all_locked(core::Cause::kFlush);
   prelude_.clear();
   output_.flush();
@@ -638,14 +641,17 @@ void Dispatcher::release_result(Section& section) {
   if (is_frame) account_locked(record, flow);
 }
 
+void Dispatcher::abandon_locked(Entry& head) {
+  answer_locked(head.question, false);
+  if (head.worker == nullptr) return;
+  head.worker->abandon(head.record.sequence);
+  // It may be what the others wait for to choose their caps.
+  head.sticky->epoch()->pass_on();
+}
+
 void Dispatcher::release_overdue(Section& section, core::Cause cause) {
   Entry& head = window_.front();
-  answer_locked(head.question, false);
-  if (head.worker != nullptr) {
-    head.worker->abandon(head.record.sequence);
-    // It may be what the others wait for to choose their caps.
-    head.sticky->epoch()->pass_on();
-  }
+  abandon_locked(head);
   Frame original = std::move(head.frame);
   const std::shared_ptr<const StickyState> sticky = head.sticky;
   const Stamps stamps = head.stamps;
@@ -681,8 +687,7 @@ void Dispatcher::release_overdue(Section& section, core::Cause cause) {
 
 void Dispatcher::discard_head_locked(core::Cause cause) {
   Entry& head = window_.front();
-  answer_locked(head.question, false);
-  if (head.worker != nullptr) head.worker->abandon(head.record.sequence);
+  abandon_locked(head);
   core::FrameRecord record = head.record;
   record.action = core::Action::kDropped;
   record.cause = cause;

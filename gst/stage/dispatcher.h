@@ -213,6 +213,7 @@ class Dispatcher final : public WorkerListener,
   void release_result(Section& section);
   void release_overdue(Section& section, core::Cause cause);
   void discard_head_locked(core::Cause cause);
+  void abandon_locked(Entry& head);
   core::HeadVerdict judge_head_locked(const Entry& head) const;
   // Ends a frame's account; `due` as it was when it left.
   void account_locked(core::FrameRecord& record, GstFlowReturn flow);

@@ -79,7 +79,11 @@ void OrderedOutput::release_held() {
 }
 
 void OrderedOutput::open_epoch(const StickyState& sticky) {
-  epoch_ = sticky.epoch();
+  if (epoch_ != sticky.epoch()) {
+    epoch_ = sticky.epoch();
+    // The stage's caps may have been in a result that was discarded.
+    if (const CapsPtr caps = epoch_->output_caps()) push_caps(caps.get());
+  }
   release_held();
 }
 
@@ -224,13 +228,23 @@ void OrderedOutput::drop(const Stamps& stamps, const StickyState& sticky) {
                        gst_event_new_gap(stamps.pts, stamps.duration));
 }
 
+void OrderedOutput::keep_state(EventPtr event) {
+  const GstEventType type = GST_EVENT_TYPE(event.get());
+  const bool is_lost_by_flush =
+      !GST_EVENT_IS_STICKY(event.get()) || type == GST_EVENT_CAPS ||
+      type == GST_EVENT_SEGMENT || type == GST_EVENT_EOS;
+  if (!is_lost_by_flush) gst_pad_store_sticky_event(src_.get(), event.get());
+}
+
 void OrderedOutput::flush() {
+  for (EventPtr& event : held_) keep_state(std::move(event));
   held_.clear();
   last_.reset();
   is_discont_ = false;
 }
 
 void OrderedOutput::reset() {
+  held_.clear();
   flush();
   epoch_.reset();
   caps_.reset();

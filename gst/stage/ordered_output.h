@@ -46,6 +46,8 @@ class OrderedOutput {
   // Nothing leaves: a gap event for raw media, and DISCONT on what comes next.
   void drop(const Stamps& stamps, const StickyState& sticky);
 
+  // What a flush overtakes and must not lose: it leaves with what comes next.
+  void keep_state(EventPtr event);
   void flush();
   void reset();  // back to the state before the first event
 

@@ -191,8 +191,10 @@ void StageCopy::abandon(core::Sequence sequence) {
 }
 
 void StageCopy::flush() {
-  needs_flush_stop_.store(true, std::memory_order_release);
   gst_pad_push_event(feeder_.get(), gst_event_new_flush_start());
+  // After it: else a job that begins in between would end a flush that has not
+  // begun, and the copy would stay flushing.
+  needs_flush_stop_.store(true, std::memory_order_release);
 }
 
 bool StageCopy::is_running_here() const {

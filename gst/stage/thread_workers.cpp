@@ -16,7 +16,7 @@ void ThreadWorkers::add(ParsedStage stage, unsigned number,
                                           keeping_);
   GstElement* bin = copy->bin();
   prototype_.attach(bin);
-  gst_bin_add(GST_BIN(bin_), share_object(bin).release());
+  gst_bin_add(GST_BIN(bin_), bin);
   setup_(bin, number);
   auto worker = std::make_shared<ThreadWorker>(std::move(copy), listener);
   const std::lock_guard lock(mutex_);

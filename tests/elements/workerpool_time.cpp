@@ -295,6 +295,22 @@ TEST(WorkerpoolTime, BypassFallsBackWhereTheStageChangesTheCaps) {
   EXPECT_EQ(sut.messages().count(GST_MESSAGE_WARNING), 1U);
 }
 
+TEST(WorkerpoolTime, TheCapsInADiscardedResultAreNotLost) {
+  Gate gate;
+  gate.hold(0);
+  Live sut(gate, "max-workers=1 late-policy=drop", kVideoCaps);
+  sut.push(0);
+  gate.wait_until_held(0);
+  sut.crank();
+  sut.wait_for_stat("dropped", 1);
+  gate.open();
+  sut.wait_for_stat("late-results", 1);
+  sut.push(1);
+  EXPECT_EQ(sut.pull_number(), 1U);
+  EXPECT_EQ(sut.out().lines(),
+            (std::vector<std::string>{"stream-start", "caps", "segment", "1"}));
+}
+
 // ---- When due times apply --------------------------------------------------
 
 TEST(WorkerpoolTime, DeadlinesNeverAreStrictAlsoWhenLive) {

@@ -2,6 +2,7 @@
 #include "gate.h"
 
 #include <algorithm>
+#include <atomic>
 #include <condition_variable>
 #include <cstdio>
 #include <cstdlib>
@@ -26,6 +27,8 @@ struct Gate::State {
   std::set<std::uint64_t> released;
   std::vector<std::uint64_t> holding;
   std::vector<std::uint64_t> seen;
+
+  std::atomic<std::uint64_t> next_event{0};
 
   bool stops(std::uint64_t number) const {
     return (holds_all || held.contains(number)) && !released.contains(number);
@@ -110,6 +113,23 @@ void Gate::attach_to_pad(GstPad* pad) {
       },
       new Shared(state_),
       [](gpointer state) { delete static_cast<Shared*>(state); });
+}
+
+void Gate::attach_to_events(GstPad* pad, GstEventType type) {
+  struct Events {
+    std::shared_ptr<State> state;
+    GstEventType type;
+  };
+  gst_pad_add_probe(
+      pad, GST_PAD_PROBE_TYPE_EVENT_DOWNSTREAM,
+      [](GstPad*, GstPadProbeInfo* info, gpointer user_data) {
+        const auto& events = *static_cast<Events*>(user_data);
+        if (GST_EVENT_TYPE(GST_PAD_PROBE_INFO_EVENT(info)) == events.type)
+          events.state->pass(events.state->next_event++);
+        return GST_PAD_PROBE_OK;
+      },
+      new Events{state_, type},
+      [](gpointer user_data) { delete static_cast<Events*>(user_data); });
 }
 
 void Gate::hold(std::uint64_t number) {

@@ -5,7 +5,7 @@
 // For: putting a copy of a stage, or what comes behind an element, into a known
 // place: "a worker stands in frame 3". Frames are told apart by their
 // number, the offset of the buffer (see numbered_buffer()).
-// Not for: events and queries. Thread: thread-safe. What waits at a gate that
+// Not for: queries. Thread: thread-safe. What waits at a gate that
 // dies goes on. A wait that takes longer than kPatience ends the program.
 #pragma once
 
@@ -47,6 +47,10 @@ class Gate {
   void attach(GstElement* workerpool);
   // The same for the buffers that pass `pad` (transfer none).
   void attach_to_pad(GstPad* pad);
+
+  // The same for the events of `type` that come to `pad`; their number is how
+  // many have come before, to all pads of the gate.
+  void attach_to_events(GstPad* pad, GstEventType type);
 
   // Frames that stop here when they come.
   void hold(std::uint64_t number);

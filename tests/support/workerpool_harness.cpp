@@ -102,7 +102,10 @@ Messages::Messages(GstElement* element) : bus_(gst_bus_new()) {
   gst_element_set_bus(element, bus_);
 }
 
-Messages::~Messages() { gst_object_unref(bus_); }
+Messages::~Messages() {
+  gst_bus_set_flushing(bus_, TRUE);  // the messages hold their senders
+  gst_object_unref(bus_);
+}
 
 MessagePtr Messages::wait(GstMessageType type) { return wait_on(bus_, type); }
 

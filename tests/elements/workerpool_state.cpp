@@ -1,0 +1,596 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+//
+// Flushes, seeks and state changes of workerpool, above all while something is
+// blocked; and what an instance promises from its creation to its end.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <condition_variable>
+#include <mutex>
+
+#include "workerpool_harness.h"
+
+namespace dispatch::test {
+namespace {
+
+using Lines = std::vector<std::string>;
+
+GstEvent* time_segment() {
+  GstSegment segment;
+  gst_segment_init(&segment, GST_FORMAT_TIME);
+  return gst_event_new_segment(&segment);
+}
+
+// How many objects are gone. Outlives what it looks at.
+class Farewell {
+ public:
+  void watch(gpointer object) {
+    g_object_weak_ref(
+        G_OBJECT(object),
+        [](gpointer self, GObject*) { static_cast<Farewell*>(self)->count(); },
+        this);
+  }
+  void wait_for(unsigned count) {
+    std::unique_lock lock(mutex_);
+    if (!changed_.wait_for(lock, kPatience, [&] { return gone_ >= count; }))
+      give_up("an object to be destroyed");
+  }
+  unsigned gone() {
+    const std::lock_guard lock(mutex_);
+    return gone_;
+  }
+
+ private:
+  void count() {
+    const std::lock_guard lock(mutex_);
+    ++gone_;
+    changed_.notify_all();
+  }
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  unsigned gone_ = 0;
+};
+
+// Says when the element's chain function is called; it may block there then.
+class ChainWatch {
+ public:
+  explicit ChainWatch(GstElement* workerpool) {
+    const PadPtr pad(gst_element_get_static_pad(workerpool, "sink"));
+    gate_.attach_to_pad(pad.get());
+  }
+  void wait_until_called(std::size_t times) { gate_.wait_until_seen(times); }
+
+ private:
+  Gate gate_;
+};
+
+// What comes to `pad` (transfer none) waits there, until a flush, a stop, or
+// the probe that is returned is removed.
+gulong block(GstPad* pad) {
+  return gst_pad_add_probe(
+      pad, GST_PAD_PROBE_TYPE_BLOCK_DOWNSTREAM,
+      [](GstPad*, GstPadProbeInfo* info, gpointer) {
+        return (GST_PAD_PROBE_INFO_TYPE(info) & GST_PAD_PROBE_TYPE_BUFFER) != 0
+                   ? GST_PAD_PROBE_OK
+                   : GST_PAD_PROBE_PASS;
+      },
+      nullptr, nullptr);
+}
+
+// ---- Flush -----------------------------------------------------------------
+
+TEST(WorkerpoolFlush, EndsAChainCallThatWaitsForRoom) {
+  Gate gate;
+  gate.hold(0);
+  Harness sut("stage=identity max-workers=2 max-buffers=1", {.gate = &gate});
+  ChainWatch chain(sut.element());
+  auto pusher = sut.push_in_background(0, 2);
+  gate.wait_until_held(0);
+  chain.wait_until_called(2);
+  sut.push_event(gst_event_new_flush_start());
+  EXPECT_EQ(pusher.get(), GST_FLOW_FLUSHING);
+  EXPECT_EQ(sut.push(2), GST_FLOW_FLUSHING);
+  sut.push_event(gst_event_new_flush_stop(TRUE));
+  sut.push_event(time_segment());
+  EXPECT_EQ(sut.push(3), GST_FLOW_OK);
+  EXPECT_EQ(sut.pull_number(), 3U) << "by the other worker";
+}
+
+TEST(WorkerpoolFlush, DoesNotWaitForAStuckStage) {
+  Gate gate;
+  gate.hold(0);
+  Harness sut("stage=identity max-workers=1", {.gate = &gate});
+  sut.push_range(0, 3);
+  gate.wait_until_held(0);
+  sut.flush();  // returns, although the only worker is in frame 0
+  EXPECT_EQ(sut.push(3), GST_FLOW_OK);
+  EXPECT_EQ(gate.holding(), (std::vector<std::uint64_t>{0}));
+  EXPECT_FALSE(sut.has_output());
+  gate.open();
+  EXPECT_EQ(sut.pull_number(), 3U);
+  sut.push(4);
+  EXPECT_EQ(sut.pull_number(), 4U);
+  const Stats stats = sut.stats();
+  EXPECT_EQ(stats["causes.flush"], 3U);
+  EXPECT_EQ(stats["late-results"], 0U) << "a flush makes no late results";
+}
+
+TEST(WorkerpoolFlush, DoesNotWaitForACopyThatChoosesItsCaps) {
+  // Stands in the caps event of the first copy that has one.
+  Gate caps;
+  caps.hold(0);
+  Harness sut("stage=\"identity name=look\" max-workers=2",
+              {.prepare = [&](GstElement* element) {
+                on_each_copy(element, [&](GstBin* copy) {
+                  caps.attach_to_events(pad_of(copy, "look", "sink").get(),
+                                        GST_EVENT_CAPS);
+                });
+              }});
+  sut.push(0);
+  caps.wait_until_held(0);
+  sut.flush();
+  sut.push(1);
+  EXPECT_EQ(sut.pull_number(), 1U);
+}
+
+TEST(WorkerpoolFlush, EndsAPushThatIsBlockedDownstream) {
+  Harness sut("stage=identity max-workers=2 max-buffers=2");
+  ChainWatch chain(sut.element());
+  const PadPtr src(gst_element_get_static_pad(sut.element(), "src"));
+  const gulong probe = block(src.get());
+  auto pusher = sut.push_in_background(0, 4);
+  chain.wait_until_called(4);
+  sut.push_event(gst_event_new_flush_start());
+  EXPECT_EQ(pusher.get(), GST_FLOW_FLUSHING);
+  gst_pad_remove_probe(src.get(), probe);
+  sut.push_event(gst_event_new_flush_stop(TRUE));
+  sut.push_event(time_segment());
+  EXPECT_EQ(sut.push(9), GST_FLOW_OK);
+  EXPECT_EQ(sut.pull_number(), 9U);
+  EXPECT_TRUE(sut.stats().reconciles());
+}
+
+TEST(WorkerpoolFlush, IsSeenDownstreamOnceAndBeforeWhatFollows) {
+  Gate gate;
+  gate.hold(1);
+  Harness sut("stage=identity max-workers=2", {.gate = &gate});
+  sut.push(0);
+  sut.pull();
+  sut.push_range(1, 3);
+  gate.wait_until_held(1);
+  sut.flush();
+  sut.push(3);
+  sut.push_eos();
+  sut.out().wait_for("eos");
+  EXPECT_EQ(sut.out().lines(),
+            (Lines{"stream-start", "caps", "segment", "0", "flush-start",
+                   "flush-stop", "segment", "3", "eos"}));
+}
+
+TEST(WorkerpoolFlush, LeavesNoneOfTheOldFramesToTheStage) {
+  Gate gate;
+  gate.hold(0);
+  Harness sut("stage=identity max-workers=1", {.gate = &gate});
+  sut.push_range(0, 4);
+  gate.wait_until_held(0);
+  sut.flush();
+  sut.push(5);
+  gate.open();
+  EXPECT_EQ(sut.pull_number(), 5U);
+  EXPECT_EQ(gate.seen(), (std::vector<std::uint64_t>{0, 5}));
+}
+
+TEST(WorkerpoolFlush, LosesNoStickyEventButTheSegment) {
+  Gate gate;
+  gate.hold(0);
+  Harness sut("stage=identity max-workers=1", {.gate = &gate});
+  sut.push(0);
+  gate.wait_until_held(0);
+  sut.push_event(
+      gst_event_new_tag(gst_tag_list_new(GST_TAG_TITLE, "song", nullptr)));
+  sut.push_event(gst_event_new_custom(GST_EVENT_CUSTOM_DOWNSTREAM,
+                                      gst_structure_new_empty("lost")));
+  sut.flush();
+  gate.open();
+  sut.push(1);
+  sut.pull();
+  EXPECT_EQ(sut.out().lines(),
+            (Lines{"stream-start", "flush-start", "flush-stop", "caps",
+                   "segment", "tag", "1"}));
+}
+
+TEST(WorkerpoolFlush, MayComeManyTimesInARow) {
+  Harness sut("stage=identity max-workers=3");
+  for (std::uint64_t i = 0; i < 200; ++i) {
+    ASSERT_EQ(sut.push_range(i * 10, i * 10 + i % 5), GST_FLOW_OK);
+    sut.flush();
+  }
+  while (sut.has_output()) sut.pull();
+  EXPECT_EQ(sut.push(7000), GST_FLOW_OK);
+  EXPECT_EQ(sut.pull_number(), 7000U);
+  EXPECT_TRUE(sut.stats().reconciles());
+}
+
+TEST(WorkerpoolFlush, ForgetsTheLastResult) {
+  Gate gate;
+  gate.hold(1);
+  Harness sut(
+      "stage=identity max-workers=1 late-policy=repeat "
+      "latency-budget=30000000",
+      {.gate = &gate, .is_live = true, .has_test_clock = true});
+  sut.push(0);
+  sut.pull();
+  sut.wait_for_stat("applied", 1);
+  sut.flush();
+  sut.push(1);
+  gate.wait_until_held(1);
+  sut.crank();
+  sut.wait_for_stat("dropped", 1);
+  EXPECT_EQ(sut.stats()["repeated"], 0U);
+}
+
+// ---- Seeks in a pipeline ---------------------------------------------------
+
+// What a sink gets for a seek, from the flush to EOS.
+Lines lines_after_seek(const std::string& between, gdouble rate,
+                       GstState state) {
+  Pipeline pipeline(
+      "videotestsrc ! "
+      "video/x-raw,format=GRAY8,width=8,height=8,framerate=10/1 ! " +
+      between + " ! fakesink name=sink sync=false");
+  const Transcript sink(pipeline.pad("sink", "sink").get());
+  pipeline.set_state(state);
+  sink.wait_for("0");
+  EXPECT_TRUE(gst_element_seek(
+      pipeline.get(), rate, GST_FORMAT_TIME,
+      static_cast<GstSeekFlags>(GST_SEEK_FLAG_FLUSH | GST_SEEK_FLAG_ACCURATE),
+      GST_SEEK_TYPE_SET, GST_SECOND, GST_SEEK_TYPE_SET, 3 * GST_SECOND));
+  pipeline.set_state(GST_STATE_PLAYING);
+  sink.wait_for("eos");
+  const Lines all = sink.lines();
+  return Lines(std::find(all.begin(), all.end(), "flush-stop"), all.end());
+}
+
+class WorkerpoolSeek : public testing::TestWithParam<GstState> {};
+
+TEST_P(WorkerpoolSeek, GivesWhatThePlainPipelineGives) {
+  const Lines plain = lines_after_seek("identity", 1.0, GetParam());
+  ASSERT_GE(plain.size(), 20U);
+  EXPECT_EQ(lines_after_seek("workerpool stage=identity max-workers=3", 1.0,
+                             GetParam()),
+            plain);
+}
+
+TEST_P(WorkerpoolSeek, GivesWhatThePlainPipelineGivesBackwards) {
+  const Lines plain = lines_after_seek("identity", -1.0, GetParam());
+  ASSERT_GE(plain.size(), 20U);
+  EXPECT_EQ(lines_after_seek("workerpool stage=identity max-workers=3", -1.0,
+                             GetParam()),
+            plain);
+}
+
+INSTANTIATE_TEST_SUITE_P(From, WorkerpoolSeek,
+                         testing::Values(GST_STATE_PAUSED, GST_STATE_PLAYING),
+                         [](const auto& state) {
+                           return std::string(
+                               gst_element_state_get_name(state.param));
+                         });
+
+// ---- EOS -------------------------------------------------------------------
+
+TEST(WorkerpoolEos, DrainsIntoASynchronisedSink) {
+  Pipeline pipeline(
+      "videotestsrc num-buffers=12 ! "
+      "video/x-raw,format=GRAY8,width=8,height=8,framerate=200/1 ! "
+      "workerpool stage=identity max-workers=3 ! fakesink name=sink sync=true");
+  const Transcript sink(pipeline.pad("sink", "sink").get());
+  EXPECT_TRUE(pipeline.run_to_eos()) << pipeline.error();
+  EXPECT_EQ(sink.lines(),
+            (Lines{"stream-start", "caps", "segment", "0", "1", "2", "3", "4",
+                   "5", "6", "7", "8", "9", "10", "11", "eos"}));
+}
+
+TEST(WorkerpoolEos, DrainsThroughTwoInARow) {
+  Pipeline pipeline(
+      "videotestsrc num-buffers=200 ! "
+      "video/x-raw,format=GRAY8,width=8,height=8,framerate=200/1 ! "
+      "workerpool stage=identity max-workers=2 ! "
+      "workerpool stage=identity max-workers=3 ! fakesink name=sink");
+  const Transcript sink(pipeline.pad("sink", "sink").get());
+  EXPECT_TRUE(pipeline.run_to_eos()) << pipeline.error();
+  Lines expected{"stream-start", "caps", "segment"};
+  for (int i = 0; i < 200; ++i) expected.push_back(std::to_string(i));
+  expected.emplace_back("eos");
+  EXPECT_EQ(sink.lines(), expected);
+}
+
+TEST(WorkerpoolEos, DrainsOnTwoBranches) {
+  Pipeline pipeline(
+      "videotestsrc num-buffers=50 ! "
+      "video/x-raw,format=GRAY8,width=8,height=8,framerate=200/1 ! "
+      "tee name=t ! queue ! workerpool stage=identity max-workers=2 ! "
+      "fakesink name=one t. ! queue ! "
+      "workerpool stage=identity max-workers=2 ! fakesink name=two");
+  const Transcript one(pipeline.pad("one", "sink").get());
+  const Transcript two(pipeline.pad("two", "sink").get());
+  EXPECT_TRUE(pipeline.run_to_eos()) << pipeline.error();
+  EXPECT_EQ(one.lines(), two.lines());
+  EXPECT_EQ(one.lines().size(), 50U + 4);
+}
+
+// ---- Going down ------------------------------------------------------------
+
+TEST(WorkerpoolState, NullDoesNotWaitForAStuckCopyWhichGoesWhenItComesBack) {
+  Gate gate;
+  gate.hold(0);
+  Farewell copies;
+  Harness sut("stage=identity max-workers=2",
+              {.gate = &gate, .prepare = [&](GstElement* element) {
+                 on_each_copy(element,
+                              [&](GstBin* copy) { copies.watch(copy); });
+               }});
+  sut.push(0);
+  gate.wait_until_held(0);
+  sut.set_state(GST_STATE_NULL);  // while the gate is closed
+  EXPECT_EQ(GST_BIN_NUMCHILDREN(sut.element()), 0);
+  sut.messages().count(GST_MESSAGE_ANY);  // they hold their senders
+  copies.wait_for(1);                     // the idle one
+  EXPECT_EQ(gate.holding(), (std::vector<std::uint64_t>{0}));
+  EXPECT_EQ(copies.gone(), 1U);
+  gate.open();
+  copies.wait_for(2);
+}
+
+TEST(WorkerpoolState, AnElementMayDieBeforeItsStuckCopy) {
+  Gate gate;
+  gate.hold(0);
+  Farewell copies;
+  Farewell elements;
+  {
+    Harness sut("stage=identity max-workers=1",
+                {.gate = &gate, .prepare = [&](GstElement* element) {
+                   elements.watch(element);
+                   on_each_copy(element,
+                                [&](GstBin* copy) { copies.watch(copy); });
+                 }});
+    sut.push(0);
+    gate.wait_until_held(0);
+  }
+  elements.wait_for(1);
+  EXPECT_EQ(copies.gone(), 0U);
+  gate.open();
+  copies.wait_for(1);
+}
+
+TEST(WorkerpoolState, AStuckCopyIsNotInTheWayOfTheNextRun) {
+  Gate gate;
+  gate.hold(0);
+  Farewell copies;
+  Harness sut("stage=identity max-workers=1",
+              {.gate = &gate, .prepare = [&](GstElement* element) {
+                 on_each_copy(element,
+                              [&](GstBin* copy) { copies.watch(copy); });
+               }});
+  sut.push(0);
+  gate.wait_until_held(0);
+  sut.set_state(GST_STATE_NULL);
+  sut.messages().count(GST_MESSAGE_ANY);  // they hold their senders
+  sut.set_state(GST_STATE_PLAYING);
+  sut.push_event(gst_event_new_stream_start("again"));
+  gst_harness_set_src_caps_str(sut.get(), kAnyCaps);
+  EXPECT_EQ(sut.push(1), GST_FLOW_OK);
+  EXPECT_EQ(sut.pull_number(), 1U);
+  gate.open();
+  copies.wait_for(1);
+  EXPECT_EQ(sut.push(2), GST_FLOW_OK);
+  EXPECT_EQ(sut.pull_number(), 2U) << "the old result came between";
+  EXPECT_EQ(sut.stats()["frames-in"], 2U);
+}
+
+TEST(WorkerpoolState, NullEndsAChainCallThatWaitsForRoom) {
+  Gate gate;
+  gate.hold(0);
+  Harness sut("stage=identity max-workers=1 max-buffers=1", {.gate = &gate});
+  ChainWatch chain(sut.element());
+  auto pusher = sut.push_in_background(0, 2);
+  gate.wait_until_held(0);
+  chain.wait_until_called(2);
+  sut.set_state(GST_STATE_NULL);
+  EXPECT_EQ(pusher.get(), GST_FLOW_FLUSHING);
+  EXPECT_EQ(sut.stats()["causes.stop"], 1U);
+  EXPECT_TRUE(sut.stats().reconciles());
+}
+
+TEST(WorkerpoolState, NullEndsAPushThatIsBlockedDownstream) {
+  Harness sut("stage=identity max-workers=2");
+  const PadPtr src(gst_element_get_static_pad(sut.element(), "src"));
+  block(src.get());
+  sut.push_range(0, 3);
+  sut.set_state(GST_STATE_NULL);
+  EXPECT_TRUE(sut.stats().reconciles());
+  EXPECT_EQ(sut.stats()["in-flight"], 0U);
+}
+
+TEST(WorkerpoolState, NullEndsTheWaitForADrain) {
+  Gate gate;
+  gate.hold(0);
+  Harness sut("stage=identity max-workers=1", {.gate = &gate});
+  sut.push(0);
+  gate.wait_until_held(0);
+  std::promise<void> asked;
+  gst_pad_add_probe(
+      sut.get()->srcpad, GST_PAD_PROBE_TYPE_QUERY_DOWNSTREAM,
+      [](GstPad*, GstPadProbeInfo* info, gpointer promise) {
+        if (GST_QUERY_TYPE(GST_PAD_PROBE_INFO_QUERY(info)) != GST_QUERY_DRAIN)
+          return GST_PAD_PROBE_OK;
+        static_cast<std::promise<void>*>(promise)->set_value();
+        return GST_PAD_PROBE_REMOVE;
+      },
+      &asked, nullptr);
+  auto answer = std::async(std::launch::async, [&] {
+    const QueryPtr query(gst_query_new_drain());
+    return gst_pad_peer_query(sut.get()->srcpad, query.get()) != FALSE;
+  });
+  asked.get_future().wait();
+  sut.set_state(GST_STATE_NULL);
+  EXPECT_FALSE(answer.get());
+}
+
+// ---- An instance -----------------------------------------------------------
+
+TEST(WorkerpoolState, AThousandAreCreatedAndDisposed) {
+  Farewell elements;
+  for (int i = 0; i < 1000; ++i) {
+    GstElement* element = gst_element_factory_make("workerpool", nullptr);
+    ASSERT_NE(element, nullptr);
+    elements.watch(element);
+    gst_object_unref(gst_object_ref_sink(element));
+  }
+  EXPECT_EQ(elements.gone(), 1000U);
+}
+
+TEST(WorkerpoolState, ThreeRoundsWithTheSameInstance) {
+  Harness sut("stage=identity max-workers=2", {.caps = nullptr});
+  for (int round = 0; round < 3; ++round) {
+    sut.set_state(GST_STATE_PLAYING);
+    sut.push_event(gst_event_new_stream_start("round"));
+    gst_harness_set_src_caps_str(sut.get(), kAnyCaps);
+    sut.push_event(time_segment());
+    EXPECT_EQ(sut.push_range(0, 20), GST_FLOW_OK);
+    for (std::uint64_t i = 0; i < 20; ++i) ASSERT_EQ(sut.pull_number(), i);
+    sut.push_eos();
+    sut.out().wait_for("eos", static_cast<std::size_t>(round) + 1);
+    sut.set_state(GST_STATE_NULL);
+    EXPECT_EQ(GST_BIN_NUMCHILDREN(sut.element()), 0);
+  }
+}
+
+TEST(WorkerpoolState, PropertiesMayChangeWhilePlaying) {
+  Harness sut("stage=identity max-workers=3");
+  auto pusher = sut.push_in_background(0, 2000);
+  for (std::uint64_t i = 0; i < 2000; ++i) {
+    if (i % 20 == 0) {
+      const auto step = static_cast<guint>(i / 20);
+      g_object_set(sut.element(),                                      //
+                   "max-buffers", step % 9,                            //
+                   "max-bytes", guint64{step % 3} * 100,               //
+                   "latency-budget", guint64{step % 5} * GST_MSECOND,  //
+                   "late-policy", static_cast<int>(step % 4),          //
+                   "deadlines", static_cast<int>(step % 3), nullptr);
+    }
+    ASSERT_EQ(sut.pull_number(), i);
+  }
+  EXPECT_EQ(pusher.get(), GST_FLOW_OK);
+  sut.wait_for_stat("applied", 2000);
+}
+
+TEST(WorkerpoolState, PropertiesRoundTrip) {
+  const ElementPtr sut(
+      stage::sink_object(gst_element_factory_make("workerpool", nullptr)));
+  g_object_set(sut.get(), "stage", "identity ! identity",  //
+               "max-workers", 7U,                          //
+               "latency-budget", guint64{12345678},        //
+               "max-buffers", 11U,                         //
+               "max-bytes", guint64{1} << 40, nullptr);
+  gst_util_set_object_arg(G_OBJECT(sut.get()), "stage-state", "per-stream");
+  gst_util_set_object_arg(G_OBJECT(sut.get()), "late-policy", "repeat");
+  gst_util_set_object_arg(G_OBJECT(sut.get()), "deadlines", "always");
+  g_autofree gchar* stage = nullptr;
+  guint workers = 0;
+  guint64 budget = 0;
+  guint buffers = 0;
+  guint64 bytes = 0;
+  gint state = -1;
+  gint policy = -1;
+  gint deadlines = -1;
+  g_object_get(sut.get(), "stage", &stage, "max-workers", &workers,
+               "latency-budget", &budget, "max-buffers", &buffers, "max-bytes",
+               &bytes, "stage-state", &state, "late-policy", &policy,
+               "deadlines", &deadlines, nullptr);
+  EXPECT_STREQ(stage, "identity ! identity");
+  EXPECT_EQ(workers, 7U);
+  EXPECT_EQ(budget, 12345678U);
+  EXPECT_EQ(buffers, 11U);
+  EXPECT_EQ(bytes, guint64{1} << 40);
+  EXPECT_EQ(state, 2);
+  EXPECT_EQ(policy, 1);
+  EXPECT_EQ(deadlines, 1);
+}
+
+TEST(WorkerpoolState, DefaultsAreWhatTheDocumentsSay) {
+  const ElementPtr sut(
+      stage::sink_object(gst_element_factory_make("workerpool", nullptr)));
+  GObjectClass* klass = G_OBJECT_GET_CLASS(sut.get());
+  for (const auto& [name, text] : std::vector<std::pair<const char*, Lines>>{
+           {"stage", {""}},
+           {"stage-state", {"auto"}},
+           {"max-workers", {"0"}},
+           {"latency-budget", {"18446744073709551615"}},
+           {"late-policy", {"bypass"}},
+           {"deadlines", {"auto"}},
+           {"max-buffers", {"0"}},
+           {"max-bytes", {"0"}}}) {
+    GValue value = G_VALUE_INIT;
+    GParamSpec* spec = g_object_class_find_property(klass, name);
+    ASSERT_NE(spec, nullptr) << name;
+    g_value_init(&value, spec->value_type);
+    g_object_get_property(G_OBJECT(sut.get()), name, &value);
+    GValue as_text = G_VALUE_INIT;
+    g_value_init(&as_text, G_TYPE_STRING);
+    if (G_IS_PARAM_SPEC_ENUM(spec)) {
+      g_value_set_string(&as_text,
+                         g_enum_get_value(G_PARAM_SPEC_ENUM(spec)->enum_class,
+                                          g_value_get_enum(&value))
+                             ->value_nick);
+    } else {
+      g_value_transform(&value, &as_text);
+    }
+    EXPECT_EQ(g_value_get_string(&as_text), text[0]) << name;
+    g_value_unset(&value);
+    g_value_unset(&as_text);
+  }
+}
+
+// What gst-inspect-1.0 shows of a property.
+struct Shown {
+  const char* name;
+  const char* unit;  // a word of its text
+  int mutable_in;    // GST_PARAM_MUTABLE_*
+};
+
+class WorkerpoolProperty : public testing::TestWithParam<Shown> {};
+
+TEST_P(WorkerpoolProperty, SaysItsUnitAndWhenItMayChange) {
+  const ElementPtr sut(
+      stage::sink_object(gst_element_factory_make("workerpool", nullptr)));
+  GParamSpec* spec = g_object_class_find_property(G_OBJECT_GET_CLASS(sut.get()),
+                                                  GetParam().name);
+  ASSERT_NE(spec, nullptr);
+  EXPECT_NE(std::string(g_param_spec_get_blurb(spec)).find(GetParam().unit),
+            std::string::npos)
+      << g_param_spec_get_blurb(spec);
+  constexpr int kMutable = GST_PARAM_MUTABLE_READY | GST_PARAM_MUTABLE_PAUSED |
+                           GST_PARAM_MUTABLE_PLAYING;
+  EXPECT_EQ(spec->flags & kMutable, GetParam().mutable_in);
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    All, WorkerpoolProperty,
+    testing::Values(
+        Shown{"stage", "launch description", GST_PARAM_MUTABLE_READY},
+        Shown{"stage-state", "state", GST_PARAM_MUTABLE_READY},
+        Shown{"max-workers", "Number of workers", GST_PARAM_MUTABLE_READY},
+        Shown{"latency-budget", "nanoseconds", GST_PARAM_MUTABLE_PLAYING},
+        Shown{"late-policy", "due time", GST_PARAM_MUTABLE_PLAYING},
+        Shown{"deadlines", "due times", GST_PARAM_MUTABLE_PLAYING},
+        Shown{"max-buffers", "frames", GST_PARAM_MUTABLE_PLAYING},
+        Shown{"max-bytes", "bytes", GST_PARAM_MUTABLE_PLAYING},
+        Shown{"stats", "frames", 0}),
+    [](const auto& shown) {
+      std::string name = shown.param.name;
+      std::replace(name.begin(), name.end(), '-', '_');
+      return name;
+    });
+
+}  // namespace
+}  // namespace dispatch::test
