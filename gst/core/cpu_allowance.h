@@ -22,7 +22,7 @@ class CpuAllowance {
   // Takes what is left for an element that wants as many workers as there are
   // CPUs. Returns its number of workers, at least 1; give_back() that number.
   unsigned take_automatic();
-  // Counts `workers` that the user named; give_back() that number.
+  // Counts `workers` (at least 1) that the user named; give_back() that number.
   void take_named(unsigned workers);
   void give_back(unsigned workers);
 

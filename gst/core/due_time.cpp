@@ -10,7 +10,7 @@ namespace {
 // What the pipeline's latency leaves for this element; nothing if unknown.
 std::optional<Duration> total_share(const DueTimeInputs& inputs) {
   if (!inputs.total || *inputs.total <= Duration::zero()) return std::nullopt;
-  return *inputs.total - inputs.downstream_transit;
+  return std::max(Duration::zero(), *inputs.total - inputs.downstream_transit);
 }
 
 bool is_live_mode(const DueTimeInputs& inputs) {

@@ -51,8 +51,8 @@ void FrameSums::on_departure(const FrameRecord& record) {
   reorder_time_ += record.departure - record.end;
 }
 
-void FrameSums::on_copy(std::uint64_t bytes) {
-  ++copies_;
+void FrameSums::on_copies(std::uint64_t buffers, std::uint64_t bytes) {
+  copies_ += buffers;
   copied_bytes_ += bytes;
 }
 

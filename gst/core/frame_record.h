@@ -76,7 +76,7 @@ class FrameSums {
   void on_arrival() { ++frames_in_; }
   void on_departure(const FrameRecord& record);
   void on_late_result() { ++late_results_; }
-  void on_copy(std::uint64_t bytes);
+  void on_copies(std::uint64_t buffers, std::uint64_t bytes);
 
   std::uint64_t frames_in() const { return frames_in_; }
   std::uint64_t in_flight() const;

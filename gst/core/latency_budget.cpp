@@ -17,8 +17,12 @@ Latency add_own_latency(const Latency& upstream, Duration budget,
                         std::optional<Duration> frame_duration) {
   Latency own{upstream.min + budget, std::nullopt};
   if (!upstream.max) return own;
-  const Duration buffering =
-      frame_duration ? *frame_duration * window_frames : budget;
+  // An hour is more than any window; beyond, the product could overflow.
+  constexpr Duration kLongest = std::chrono::hours(1);
+  const Duration buffering = !frame_duration ? budget
+                             : *frame_duration > kLongest / (window_frames + 1)
+                                 ? kLongest
+                                 : *frame_duration * window_frames;
   own.max = *upstream.max + std::max(buffering, budget);
   return own;
 }

@@ -30,13 +30,12 @@ bool is_independent(std::string_view media) {
          kIntraVideo.end();
 }
 
-bool is_coder(std::string_view klass) {
-  return contains(klass, "Encoder") || contains(klass, "Decoder");
-}
-
-// Parsers and (de)muxers join and split; what they hold back shows nowhere.
+// Parsers, (de)muxers and (de)payloaders join, split or count; what
+// they hold back shows nowhere.
 bool is_reframer(std::string_view klass) {
-  return contains(klass, "Parser") || contains(klass, "muxer");
+  for (const char* word : {"Parser", "muxer", "Muxer", "ayloader"})
+    if (contains(klass, word)) return true;
+  return false;
 }
 
 // An empty list is a template of any caps: nothing is known of it.
@@ -51,13 +50,23 @@ StageStateVerdict recognise(const ElementFacts& element) {
     return {true, element.name + " works on audio"};
   if (is_reframer(element.klass))
     return {true, element.name + " joins or splits frames"};
-  if (is_coder(element.klass) && !(all_independent(element.sink_media) &&
-                                   all_independent(element.src_media)))
+  if (is_coder(element) && !(all_independent(element.sink_media) &&
+                             all_independent(element.src_media)))
     return {true, element.name + " codes between frames"};
   return {};
 }
 
 }  // namespace
+
+bool stands_alone(const std::string& media) {
+  return starts_with(media, "image/") || media == "audio/x-raw" ||
+         (starts_with(media, "video/") && is_independent(media));
+}
+
+bool is_coder(const ElementFacts& element) {
+  return contains(element.klass, "Encoder") ||
+         contains(element.klass, "Decoder");
+}
 
 StageStateVerdict recognise_from_elements(
     const std::vector<ElementFacts>& elements) {

@@ -39,6 +39,13 @@ struct StageStateVerdict {
 StageStateVerdict recognise_from_elements(
     const std::vector<ElementFacts>& elements);
 
+// Whether every frame of this media type is known to stand alone: raw or
+// intra-coded. Such media may carry DELTA_UNIT without meaning it (PNG does).
+bool stands_alone(const std::string& media);
+
+// Whether the element is an encoder or decoder: it owes each input its output.
+bool is_coder(const ElementFacts& element);
+
 // From the media type of the input caps.
 StageStateVerdict recognise_from_media(const std::string& media);
 

@@ -10,9 +10,9 @@ namespace {
 unsigned automatic_frames(const WindowInputs& inputs) {
   unsigned frames = inputs.workers * kFramesPerWorker;
   if (inputs.frame_duration && *inputs.frame_duration > Duration::zero()) {
-    const auto within_budget =
-        (inputs.budget + *inputs.frame_duration - Duration(1)) /
-        *inputs.frame_duration;
+    const auto within_budget = (std::max(Duration::zero(), inputs.budget) +
+                                *inputs.frame_duration - Duration(1)) /
+                               *inputs.frame_duration;
     const auto live = std::min<std::int64_t>(within_budget + inputs.workers,
                                              kMaxAutomaticFrames);
     frames = std::max(frames, static_cast<unsigned>(live));
@@ -27,6 +27,7 @@ WindowLimits decide_window(const WindowInputs& inputs) {
   limits.frames =
       inputs.max_frames != 0 ? inputs.max_frames : automatic_frames(inputs);
   limits.bytes = inputs.max_bytes != 0 ? inputs.max_bytes : kAutomaticBytes;
+  limits.always_frames = inputs.max_bytes != 0 ? 1 : inputs.workers;
   return limits;
 }
 

@@ -17,6 +17,7 @@ namespace dispatch::core {
 struct WindowLimits {
   unsigned frames = 1;
   std::uint64_t bytes = 0;
+  unsigned always_frames = 1;  // have room whatever their bytes
 };
 
 struct WindowInputs {
@@ -38,8 +39,9 @@ inline constexpr std::uint64_t kAutomaticBytes = 256ULL << 20;
 
 WindowLimits decide_window(const WindowInputs& inputs);
 
-// Whether one more frame of `frame_bytes` may enter. One frame always may; with
-// automatic bytes, so may one for each worker however large.
+// Whether one more frame of `frame_bytes` may enter. Within the frames,
+// `always_frames` (at least one) always may, however large: one frame where the
+// user named the bytes, one for each worker where they are automatic.
 bool may_admit(const WindowLimits& limits, unsigned frames_in_flight,
                std::uint64_t bytes_in_flight, std::uint64_t frame_bytes,
                unsigned always_frames);

@@ -8,16 +8,25 @@
 #include <fstream>
 #include <optional>
 #include <sstream>
+#include <thread>
 
 namespace dispatch::os {
 
 namespace {
 
+constexpr std::size_t kMaxCpus = 1 << 20;
+
+// The kernel refuses a set that is smaller than what it may have.
 unsigned cpus_by_affinity() {
-  cpu_set_t set;
-  CPU_ZERO(&set);
-  if (sched_getaffinity(0, sizeof set, &set) != 0) return 1;
-  return static_cast<unsigned>(std::max(1, CPU_COUNT(&set)));
+  for (std::size_t cpus = CPU_SETSIZE; cpus <= kMaxCpus; cpus *= 2) {
+    cpu_set_t* set = CPU_ALLOC(cpus);
+    const std::size_t size = CPU_ALLOC_SIZE(cpus);
+    const bool is_known = sched_getaffinity(0, size, set) == 0;
+    const int count = is_known ? CPU_COUNT_S(size, set) : 0;
+    CPU_FREE(set);
+    if (count > 0) return static_cast<unsigned>(count);
+  }
+  return std::max(1U, std::thread::hardware_concurrency());
 }
 
 // v2: "QUOTA PERIOD" or "max PERIOD", in microseconds.
@@ -86,7 +95,7 @@ unsigned usable_cpus(const std::string& root) {
   std::ifstream groups(root + "/proc/self/cgroup");
   for (std::string line; std::getline(groups, line);) {
     const std::optional<double> quota = quota_of_line(root, line);
-    if (quota) cpus = std::min(cpus, static_cast<unsigned>(std::ceil(*quota)));
+    if (quota && *quota < cpus) cpus = static_cast<unsigned>(std::ceil(*quota));
   }
   return std::max(1U, cpus);
 }

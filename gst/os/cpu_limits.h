@@ -11,10 +11,11 @@
 
 namespace dispatch::os {
 
-// The affinity of the process, and the CPU quota of its control group (v2
-// `cpu.max` of the group and of those above it, v1 `cpu.cfs_quota_us`), rounded
-// up; at least 1. A file that is missing or cannot be read limits nothing.
-// `root` is the folder in which /proc and /sys are looked for: "" but in tests.
+// The affinity of the calling thread, and the CPU quota of its control group
+// (v2 `cpu.max` of the group and of those above it, v1 `cpu.cfs_quota_us`),
+// rounded up; at least 1. A file that is missing or cannot be read limits
+// nothing. `root` is the folder in which /proc and /sys are looked for: "" but
+// in tests.
 unsigned usable_cpus(const std::string& root = "");
 
 }  // namespace dispatch::os

@@ -39,6 +39,24 @@ bool has_eos(const Outputs& outputs) {
   });
 }
 
+// A frame did not get the stage: quality 0, and how the others fared.
+// (transfer full)
+GstMessage* new_qos(GstElement* owner, const Stamps& stamps,
+                    const StickyState& sticky,
+                    std::optional<core::RunningTime> r, bool is_live,
+                    core::Duration jitter, const core::FrameSums& sums) {
+  const gint64 running = r ? r->time_since_epoch().count() : -1;
+  GstMessage* message = gst_message_new_qos(
+      GST_OBJECT_CAST(owner), is_live ? TRUE : FALSE,
+      running >= 0 ? static_cast<GstClockTime>(running) : GST_CLOCK_TIME_NONE,
+      sticky.stream_time(stamps.pts), stamps.pts, stamps.duration);
+  gst_message_set_qos_values(message, jitter.count(), 1.0, 0);
+  const std::uint64_t applied = sums.count(core::Action::kApplied);
+  gst_message_set_qos_stats(message, GST_FORMAT_BUFFERS, applied,
+                            sums.frames_in() - sums.in_flight() - applied);
+  return message;
+}
+
 }  // namespace
 
 void Dispatcher::Entry::reset() {
@@ -226,7 +244,7 @@ void Dispatcher::discard_all_locked(core::Cause cause) {
 
 bool Dispatcher::has_room_locked(std::uint64_t bytes) const {
   return core::may_admit(limits_, frames_in_flight_, bytes_in_flight_, bytes,
-                         /*always_frames=*/1);
+                         limits_.always_frames);
 }
 
 // Waking the submitter for each single place would switch threads for each
@@ -250,10 +268,7 @@ void Dispatcher::stamp_arrival_locked(Entry& entry) {
   const std::optional<core::RunningTime> due = due_locked(entry);
   if (!due) return;
   const std::optional<core::RunningTime> now = time_.now();
-  if (!now) {  // not PLAYING yet: it cannot be late
-    entry.slack_at_arrival = core::Duration::max();
-    return;
-  }
+  if (!now) return;  // not PLAYING yet: it cannot be late
   entry.slack_at_arrival = *due - *now;
   entry.due_monotonic = entry.record.arrival + entry.slack_at_arrival;
 }
@@ -381,6 +396,7 @@ void Dispatcher::assign_locked(unsigned awake) {
       entry->is_taken = true;
       entry->worker = worker.get();
       entry->record.worker = worker->number();
+      if (entry->running_time) entry->record.start = steady_clock::now();
       wakes_.jobs.push_back(
           {std::move(worker), make_job_locked(*entry, sequence)});
     }
@@ -399,8 +415,8 @@ Job Dispatcher::make_job_locked(Entry& entry, core::Sequence sequence) {
     job.event = share(entry.event.get());
   if (!entry.frame) return job;
   job.due = entry.due_monotonic;
-  job.keep_original =
-      policy_ == core::LatePolicy::kBypass && due_locked(entry).has_value();
+  job.keep_original = policy_ == core::LatePolicy::kBypass &&
+                      due_locked(entry) && entry.sticky->epoch()->may_bypass();
   job.frame = job.keep_original ? entry.frame.share() : std::move(entry.frame);
   return job;
 }
@@ -423,8 +439,8 @@ void Dispatcher::on_finished(Worker& worker, core::Sequence sequence,
                              JobResult& result) {
   const Section section(*this);
   if (is_stopped_) return;
-  for (std::uint64_t i = 0; i < result.copied_buffers; ++i)
-    sums_.on_copy(result.copied_bytes / result.copied_buffers);
+  if (result.copied_buffers != 0)
+    sums_.on_copies(result.copied_buffers, result.copied_bytes);
   wake_policy_.on_service(result.end - result.start);
   if (Entry* entry = window_.find(sequence)) {
     store_result_locked(*entry, result);
@@ -629,6 +645,7 @@ void Dispatcher::release_result(Section& section) {
   const bool keeps_last = record.due && (policy == core::LatePolicy::kRepeat ||
                                          (policy == core::LatePolicy::kBypass &&
                                           !OrderedOutput::keeps_caps(*sticky)));
+  stamp_departure(record);
   GstFlowReturn flow = output_.push_result(outputs_, *sticky, keeps_last);
   if (lacks_eos) output_.push_event(std::move(event), *sticky);
   if (flow == GST_FLOW_OK) flow = stage_flow;
@@ -660,16 +677,18 @@ void Dispatcher::release_overdue(Section& section, core::Cause cause) {
   record.due = due_locked(head);
   record.cause = cause;
   const core::LatePolicy policy = policy_;
+  const bool is_live = due_inputs_.is_live;
   pop_locked();
   section.unlock();
 
+  const std::optional<core::RunningTime> left = stamp_departure(record);
   record.action =
       core::decide_substitute(policy, output_.substitutes(original, *sticky));
   GstFlowReturn flow = GST_FLOW_OK;
   if (record.action == core::Action::kBypassed) {
     flow = output_.push_original(std::move(original), *sticky);
   } else if (record.action == core::Action::kRepeated) {
-    flow = output_.repeat(stamps);
+    flow = output_.repeat(stamps, *sticky);
   } else {
     output_.drop(stamps, *sticky);
   }
@@ -681,7 +700,10 @@ void Dispatcher::release_overdue(Section& section, core::Cause cause) {
   account_locked(record, flow);
   const core::FrameSums sums = sums_;
   section.unlock();
-  post_qos(record, stamps, *sticky, r, sums);
+  GstMessage* message = new_qos(
+      owner_, stamps, *sticky, r, is_live,
+      left && record.due ? *left - *record.due : core::Duration(), sums);
+  gst_element_post_message(owner_, message);
   section.lock();
 }
 
@@ -691,13 +713,22 @@ void Dispatcher::discard_head_locked(core::Cause cause) {
   core::FrameRecord record = head.record;
   record.action = core::Action::kDropped;
   record.cause = cause;
+  record.departure = steady_clock::now();
   pop_locked();
   account_locked(record, GST_FLOW_OK);
 }
 
-void Dispatcher::account_locked(core::FrameRecord& record, GstFlowReturn flow) {
+std::optional<core::RunningTime> Dispatcher::stamp_departure(
+    core::FrameRecord& record) const {
   record.departure = steady_clock::now();
-  if (record.due) record.late = core::is_late(record.due, time_.now());
+  if (!record.due) return std::nullopt;
+  const std::optional<core::RunningTime> now = time_.now();
+  record.late = core::is_late(record.due, now);
+  return now;
+}
+
+void Dispatcher::account_locked(const core::FrameRecord& record,
+                                GstFlowReturn flow) {
   sums_.on_departure(record);
   GST_LOG_OBJECT(owner_, "frame %" G_GUINT64_FORMAT " %s, cause %s%s",
                  record.sequence, core::to_string(record.action),
@@ -717,26 +748,6 @@ void Dispatcher::say_no_bypass_once(core::Action instead) {
       ("late-policy=bypass needs a stage whose output caps are its input caps, "
        "and a memory layout that downstream takes; set late-policy to what you "
        "want to see instead."));
-}
-
-void Dispatcher::post_qos(const core::FrameRecord& record, const Stamps& stamps,
-                          const StickyState& sticky,
-                          std::optional<core::RunningTime> r,
-                          const core::FrameSums& sums) {
-  const GstClockTime running =
-      r && r->time_since_epoch().count() >= 0
-          ? static_cast<GstClockTime>(r->time_since_epoch().count())
-          : GST_CLOCK_TIME_NONE;
-  GstMessage* message = gst_message_new_qos(
-      GST_OBJECT_CAST(owner_), TRUE, running, sticky.stream_time(stamps.pts),
-      stamps.pts, stamps.duration);
-  const std::optional<core::RunningTime> now = time_.now();
-  const gint64 jitter = now && record.due ? (*now - *record.due).count() : 0;
-  gst_message_set_qos_values(message, jitter, 1.0, 0);
-  const std::uint64_t applied = sums.count(core::Action::kApplied);
-  gst_message_set_qos_stats(message, GST_FORMAT_BUFFERS, applied,
-                            sums.frames_in() - sums.in_flight() - applied);
-  gst_element_post_message(owner_, message);
 }
 
 }  // namespace dispatch::stage

@@ -128,7 +128,7 @@ class Dispatcher final : public WorkerListener,
     Stamps stamps;
     std::uint64_t bytes = 0;
     std::optional<core::RunningTime> running_time;
-    core::Duration slack_at_arrival{};
+    core::Duration slack_at_arrival = core::Duration::max();
     std::optional<core::MonotonicTime> due_monotonic;
     core::FrameRecord record;
 
@@ -215,12 +215,13 @@ class Dispatcher final : public WorkerListener,
   void discard_head_locked(core::Cause cause);
   void abandon_locked(Entry& head);
   core::HeadVerdict judge_head_locked(const Entry& head) const;
-  // Ends a frame's account; `due` as it was when it left.
-  void account_locked(core::FrameRecord& record, GstFlowReturn flow);
+  // A frame is about to leave: what is slow from here on is downstream's.
+  // Returns the running time at which it does.
+  std::optional<core::RunningTime> stamp_departure(
+      core::FrameRecord& record) const;
+  // Ends a frame's account with the flow that its push returned.
+  void account_locked(const core::FrameRecord& record, GstFlowReturn flow);
   void say_no_bypass_once(core::Action instead);
-  void post_qos(const core::FrameRecord& record, const Stamps& stamps,
-                const StickyState& sticky, std::optional<core::RunningTime> r,
-                const core::FrameSums& sums);
 
   GstElement* const owner_;
   const PadPtr src_;

@@ -132,14 +132,27 @@ void Epoch::interrupt() {
   changed_.notify_all();
 }
 
-bool Epoch::bind(GstCaps* caps) {
+bool Epoch::bind(const void* copy, GstCaps* caps) {
   const std::lock_guard lock(mutex_);
-  if (bound_) return gst_caps_is_equal(bound_.get(), caps) != FALSE;
+  if (bound_ && gst_caps_is_equal(bound_.get(), caps)) return true;
+  if (bound_ && (is_closed_ || binder_ != copy)) return false;
+  binder_ = copy;
   bound_ = share(caps);
+  may_bypass_ = caps_ && gst_caps_is_equal(caps_.get(), caps);
   gate_ = Gate::kOpen;
   holder_ = nullptr;
   changed_.notify_all();
   return true;
+}
+
+void Epoch::close() {
+  const std::lock_guard lock(mutex_);
+  is_closed_ = true;
+}
+
+bool Epoch::may_bypass() const {
+  const std::lock_guard lock(mutex_);
+  return may_bypass_;
 }
 
 void Epoch::set_pinned(GstCaps* caps) {

@@ -46,8 +46,15 @@ class Epoch {
   // Ends waits in enter() and wait_allocation().
   void interrupt();
 
-  // The first output caps. False: the epoch is bound to other caps.
-  bool bind(GstCaps* caps);
+  // False once the stage is known to change the caps: then a frame cannot leave
+  // instead of its result.
+  bool may_bypass() const;
+
+  // Output caps of `copy`. The first ones bind all; that copy may change its
+  // mind until the first buffer, when someone calls close(). False: the epoch
+  // is bound to other caps.
+  bool bind(const void* copy, GstCaps* caps);
+  void close();
   void set_pinned(GstCaps* caps);
   bool wants_pin() const { return pin_; }
 
@@ -78,6 +85,9 @@ class Epoch {
   unsigned interrupts_ = 0;
   CapsPtr pinned_;
   CapsPtr bound_;
+  const void* binder_ = nullptr;
+  bool is_closed_ = false;
+  bool may_bypass_ = true;
   std::optional<core::Sequence> asker_;
   bool allocation_known_ = false;
   QueryPtr allocation_;

@@ -78,6 +78,7 @@ void OrderedOutput::release_held() {
   held_.clear();
 }
 
+// A frame leaves: with it its epoch, and what has waited for it.
 void OrderedOutput::open_epoch(const StickyState& sticky) {
   if (epoch_ != sticky.epoch()) {
     epoch_ = sticky.epoch();
@@ -116,39 +117,38 @@ GstFlowReturn OrderedOutput::push_frame(Frame frame) {
                  : gst_pad_push(src_.get(), GST_BUFFER_CAST(object));
 }
 
-GstFlowReturn OrderedOutput::push_item(MiniObjectPtr item) {
-  if (GST_IS_BUFFER(item.get()))
-    return push_frame(Frame(GST_BUFFER_CAST(item.release())));
-  if (GST_IS_BUFFER_LIST(item.get()))
-    return push_frame(Frame(GST_BUFFER_LIST_CAST(item.release())));
-  EventPtr event(GST_EVENT_CAST(item.release()));
-  if (GST_EVENT_TYPE(event.get()) == GST_EVENT_TAG) {
-    push_tags(std::move(event));
-  } else {
-    gst_pad_push_event(src_.get(), event.release());
+void OrderedOutput::push_stage_event(EventPtr event,
+                                     const StickyState& sticky) {
+  switch (GST_EVENT_TYPE(event.get())) {
+    case GST_EVENT_CAPS: {
+      GstCaps* caps = nullptr;
+      gst_event_parse_caps(event.get(), &caps);
+      push_caps(caps);
+      epoch_ = sticky.epoch();
+      return;
+    }
+    case GST_EVENT_TAG:
+      push_tags(std::move(event));
+      return;
+    default:
+      gst_pad_push_event(src_.get(), event.release());
+      return;
   }
-  return GST_FLOW_OK;
 }
 
 GstFlowReturn OrderedOutput::push_part(Outputs& outputs,
                                        const StickyState& sticky) {
   GstFlowReturn flow = GST_FLOW_OK;
   for (MiniObjectPtr& item : outputs) {
-    const bool is_caps =
-        GST_IS_EVENT(item.get()) &&
-        GST_EVENT_TYPE(GST_EVENT_CAST(item.get())) == GST_EVENT_CAPS;
-    if (is_caps) {
-      GstCaps* caps = nullptr;
-      gst_event_parse_caps(GST_EVENT_CAST(item.get()), &caps);
-      push_caps(caps);
-      open_epoch(sticky);
+    if (GST_IS_EVENT(item.get())) {
+      push_stage_event(EventPtr(GST_EVENT_CAST(item.release())), sticky);
       continue;
     }
-    if (!GST_IS_EVENT(item.get()) && !is_open(sticky)) open_epoch(sticky);
-    if (flow == GST_FLOW_OK || GST_IS_EVENT(item.get())) {
-      const GstFlowReturn pushed = push_item(std::move(item));
-      if (flow == GST_FLOW_OK) flow = pushed;
-    }
+    open_epoch(sticky);
+    if (flow != GST_FLOW_OK) continue;
+    flow = push_frame(GST_IS_BUFFER(item.get())
+                          ? Frame(GST_BUFFER_CAST(item.release()))
+                          : Frame(GST_BUFFER_LIST_CAST(item.release())));
   }
   outputs.clear();
   return flow;
@@ -159,7 +159,6 @@ GstFlowReturn OrderedOutput::push_result(Outputs& outputs,
                                          bool keep_last) {
   const BufferPtr last = share(keep_last ? last_buffer(outputs) : nullptr);
   const GstFlowReturn flow = push_part(outputs, sticky);
-  if (!is_open(sticky)) open_epoch(sticky);
   if (last) {
     last_ = share(last.get());
     last_caps_ = share(caps_.get());
@@ -206,11 +205,13 @@ core::Substitutes OrderedOutput::substitutes(const Frame& original,
 GstFlowReturn OrderedOutput::push_original(Frame original,
                                            const StickyState& sticky) {
   if (sticky.caps() != nullptr) push_caps(sticky.caps());
-  if (!is_open(sticky)) open_epoch(sticky);
+  open_epoch(sticky);
   return push_frame(std::move(original));
 }
 
-GstFlowReturn OrderedOutput::repeat(const Stamps& stamps) {
+GstFlowReturn OrderedOutput::repeat(const Stamps& stamps,
+                                    const StickyState& sticky) {
+  open_epoch(sticky);
   GstBuffer* again = gst_buffer_copy(last_.get());
   GST_BUFFER_PTS(again) = stamps.pts;
   GST_BUFFER_DTS(again) = stamps.dts;
@@ -222,10 +223,11 @@ GstFlowReturn OrderedOutput::repeat(const Stamps& stamps) {
 
 void OrderedOutput::drop(const Stamps& stamps, const StickyState& sticky) {
   is_discont_ = true;
-  if (is_open(sticky) && is_raw(caps_.get()) &&
-      GST_CLOCK_TIME_IS_VALID(stamps.pts))
-    gst_pad_push_event(src_.get(),
-                       gst_event_new_gap(stamps.pts, stamps.duration));
+  if (!is_open(sticky) || !is_raw(caps_.get()) ||
+      !GST_CLOCK_TIME_IS_VALID(stamps.pts))
+    return;
+  gst_pad_push_event(src_.get(),
+                     gst_event_new_gap(stamps.pts, stamps.duration));
 }
 
 void OrderedOutput::keep_state(EventPtr event) {

@@ -42,7 +42,7 @@ class OrderedOutput {
   core::Substitutes substitutes(const Frame& original,
                                 const StickyState& sticky);
   GstFlowReturn push_original(Frame original, const StickyState& sticky);
-  GstFlowReturn repeat(const Stamps& stamps);
+  GstFlowReturn repeat(const Stamps& stamps, const StickyState& sticky);
   // Nothing leaves: a gap event for raw media, and DISCONT on what comes next.
   void drop(const Stamps& stamps, const StickyState& sticky);
 
@@ -52,7 +52,7 @@ class OrderedOutput {
   void reset();  // back to the state before the first event
 
  private:
-  GstFlowReturn push_item(MiniObjectPtr item);
+  void push_stage_event(EventPtr event, const StickyState& sticky);
   GstFlowReturn push_frame(Frame frame);
   void push_caps(GstCaps* caps);
   bool push_tags(EventPtr event);

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <string>
+#include <utility>
 
 #include "stage/due_time_meta.h"
 
@@ -96,6 +97,11 @@ bool depends_on_others(GstMiniObject* item) {
   return false;
 }
 
+bool stands_alone(GstCaps* caps) {
+  return caps != nullptr && core::stands_alone(gst_structure_get_name(
+                                gst_caps_get_structure(caps, 0)));
+}
+
 // Where a memory comes from, however it was cut.
 const GstMemory* root_of(const GstMemory* memory) {
   return memory->parent != nullptr ? memory->parent : memory;
@@ -139,6 +145,8 @@ StageCopy::StageCopy(ParsedStage stage, unsigned number,
 }
 
 void StageCopy::build(ParsedStage stage) {
+  has_coder_ =
+      std::any_of(stage.facts.begin(), stage.facts.end(), core::is_coder);
   bin_ = std::move(stage.bin);
   stage_src_ = std::move(stage.open_src);
   const std::string name = "worker" + std::to_string(number_);
@@ -260,7 +268,8 @@ GstFlowReturn StageCopy::collect(MiniObjectPtr item) {
         ("One of its elements has a thread of its own; take it out."));
     return GST_FLOW_ERROR;
   }
-  if (!job_->is_per_stream && depends_on_others(item.get())) {
+  if (!job_->is_per_stream && !stands_alone(output_caps_.get()) &&
+      depends_on_others(item.get())) {
     GST_ELEMENT_ERROR(
         bin_.get(), STREAM, FAILED,
         ("The stage of %s gave a frame that depends on other frames.",
@@ -268,17 +277,43 @@ GstFlowReturn StageCopy::collect(MiniObjectPtr item) {
         ("It codes between frames; set stage-state=per-stream."));
     return GST_FLOW_ERROR;
   }
+  if (std::exchange(is_first_buffer_, false)) bind_for_good();
+  if (has_failed_) return GST_FLOW_ERROR;
   if (has_conflicting_caps_) return GST_FLOW_NOT_NEGOTIATED;
   result_->outputs.push_back(std::move(item));
   return GST_FLOW_OK;
 }
 
-bool StageCopy::collect_caps(GstEvent* event) {
+void StageCopy::collect_caps(GstEvent* event) {
   GstCaps* caps = nullptr;
   gst_event_parse_caps(event, &caps);
   output_caps_ = share(caps);
-  has_conflicting_caps_ = !job_->sticky->epoch()->bind(caps);
-  return !has_conflicting_caps_;
+  // With state, caps are part of the stream and may change at any time.
+  has_conflicting_caps_ =
+      !job_->is_per_stream && !job_->sticky->epoch()->bind(this, caps);
+}
+
+// At the first buffer of an epoch: until then an element may change its mind
+// about its caps, or keep those that it had.
+void StageCopy::bind_for_good() {
+  if (job_->is_per_stream || !output_caps_) return;
+  Epoch& epoch = *job_->sticky->epoch();
+  has_conflicting_caps_ = !epoch.bind(this, output_caps_.get());
+  epoch.close();
+}
+
+// A stage that moves its timestamps does so by what it saw first, and each copy
+// sees something else first.
+void StageCopy::check_segment(GstEvent* event) {
+  const GstSegment* own = nullptr;
+  gst_event_parse_segment(event, &own);
+  if (has_failed_ || job_->sticky->has_segment(own)) return;
+  has_failed_ = true;
+  GST_ELEMENT_ERROR(
+      bin_.get(), STREAM, FAILED,
+      ("The stage changes the segment of the stream, as encoders do that shift "
+       "their timestamps."),
+      ("Several copies of it would not agree: set stage-state=per-stream."));
 }
 
 // When the stage could not go on: whether that is because another copy has
@@ -299,15 +334,21 @@ void StageCopy::say_disagreement(const Epoch& epoch) {
        "property 'stage'."));
 }
 
-// Of what a stage says without state, its caps and its own tags are news;
-// everything else is in the stream already. With state, all is the stream.
+// Of what a stage says without state, its caps, its segment and its own tags
+// are news; everything else is in the stream already. With state, all is the
+// stream.
 void StageCopy::collect_event(EventPtr event) {
   if (!is_running_here()) return;
   const GstEventType type = GST_EVENT_TYPE(event.get());
   bool is_news = job_->is_per_stream && type != GST_EVENT_STREAM_START &&
                  GST_EVENT_IS_SERIALIZED(event.get()) &&
                  type != GST_EVENT_FLUSH_STOP;
-  if (type == GST_EVENT_CAPS) is_news = collect_caps(event.get());
+  if (type == GST_EVENT_CAPS) {
+    collect_caps(event.get());
+    is_news = true;
+  }
+  if (type == GST_EVENT_SEGMENT && !job_->is_per_stream)
+    check_segment(event.get());
   if (type == GST_EVENT_TAG) {
     GstTagList* tags = nullptr;
     gst_event_parse_tag(event.get(), &tags);
@@ -347,6 +388,7 @@ Epoch::Entry StageCopy::enter_epoch(const Job& job) {
     negotiation_->pin(*epoch, stage_src_.get());
   if (epoch_) renegotiate();
   epoch_ = epoch;
+  is_first_buffer_ = true;
   return entry;
 }
 
@@ -398,19 +440,54 @@ GstFlowReturn StageCopy::push_frame(Job& job, JobResult& result) {
       job.keep_original ? keeping_->decide() : core::HandOver::kShared;
   Frame handed = hand_over(job, how, result);
   const GstMemory* memory = first_memory(handed.first());
+  const bool is_discont =
+      GST_BUFFER_FLAG_IS_SET(handed.first(), GST_BUFFER_FLAG_DISCONT);
   const bool is_list = handed.is_list();
   GstMiniObject* object = handed.take().release();
   const GstFlowReturn flow =
       is_list ? gst_pad_push_list(feeder_.get(), GST_BUFFER_LIST_CAST(object))
               : gst_pad_push(feeder_.get(), GST_BUFFER_CAST(object));
   if (flow == GST_FLOW_NOT_NEGOTIATED) say_disagreement(*job.sticky->epoch());
+  if (flow == GST_FLOW_OK && !is_abandoned() && !job.is_per_stream) {
+    if (holds_back(result.outputs)) return refuse_holding_back();
+    if (!is_discont) take_off_discont(result.outputs);
+  }
   GstBuffer* out = first_buffer(result.outputs);
-  const bool is_whole =
-      job.sequence >= abandoned_end_.load(std::memory_order_acquire);
-  if (job.keep_original && out != nullptr && is_whole)
+  if (job.keep_original && out != nullptr && !is_abandoned())
     keeping_->on_result(how, holds_memory(out, memory));
   if (job.due) take_off_due_times(result.outputs);
   return flow;
+}
+
+// A coder that gives nothing for the first frame it gets owes it until later;
+// another copy may have got the frames that would bring it out.
+bool StageCopy::holds_back(const Outputs& outputs) {
+  const bool is_first = std::exchange(is_first_frame_, false);
+  return is_first && has_coder_ && first_buffer(outputs) == nullptr;
+}
+
+GstFlowReturn StageCopy::refuse_holding_back() {
+  GST_ELEMENT_ERROR(
+      bin_.get(), STREAM, FAILED,
+      ("The stage holds frames back: a coder in it gave nothing for its first "
+       "frame."),
+      ("Each frame has to give its output within its call, or one worker has "
+       "to see them all: set stage-state=per-stream."));
+  return GST_FLOW_ERROR;
+}
+
+// Elements mark the first buffer that they see; the stream began long ago.
+void StageCopy::take_off_discont(Outputs& outputs) {
+  for (MiniObjectPtr& item : outputs) {
+    if (!GST_IS_BUFFER(item.get())) continue;
+    auto* buffer = GST_BUFFER_CAST(item.get());
+    if (GST_BUFFER_FLAG_IS_SET(buffer, GST_BUFFER_FLAG_DISCONT)) {
+      buffer = gst_buffer_make_writable(GST_BUFFER_CAST(item.release()));
+      GST_BUFFER_FLAG_UNSET(buffer, GST_BUFFER_FLAG_DISCONT);
+      item.reset(GST_MINI_OBJECT_CAST(buffer));
+    }
+    return;
+  }
 }
 
 Frame StageCopy::hand_over(Job& job, core::HandOver how, JobResult& result) {

@@ -78,15 +78,21 @@ class StageCopy {
   GstFlowReturn push_frame(Job& job, JobResult& result);
   Frame hand_over(Job& job, core::HandOver how, JobResult& result);
   BufferPtr copy_to_recycled(GstBuffer* original);
+  bool holds_back(const Outputs& outputs);
+  GstFlowReturn refuse_holding_back();
+  static void take_off_discont(Outputs& outputs);
   bool run_query(Job& job);
   void take_off_due_times(Outputs& outputs);
   bool is_running_here() const;
-  bool collect_caps(GstEvent* event);
+  void collect_caps(GstEvent* event);
+  void bind_for_good();
+  void check_segment(GstEvent* event);
   void say_disagreement(const Epoch& epoch);
 
   const unsigned number_;
   const std::shared_ptr<Negotiation> negotiation_;
   const std::shared_ptr<core::OriginalKeeping> keeping_;
+  bool has_coder_ = false;
   ElementPtr bin_;
   PadPtr feeder_;
   PadPtr collector_;
@@ -101,6 +107,9 @@ class StageCopy {
   Job* job_ = nullptr;
   JobResult* result_ = nullptr;
   bool has_conflicting_caps_ = false;
+  bool has_failed_ = false;  // for good: an error has been posted
+  bool is_first_frame_ = true;
+  bool is_first_buffer_ = true;   // of the epoch
   std::shared_ptr<Epoch> epoch_;  // of the last job
   std::shared_ptr<const StickyState> sent_state_;
   std::vector<EventPtr> sent_;  // sticky events that the stage has

@@ -69,6 +69,8 @@ StageElement::Settings StageElement::settings() const {
 }
 
 bool StageElement::fail(const std::string& message, const std::string& debug) {
+  // Upstream may try again and again.
+  if (has_posted_error_.exchange(true)) return false;
   GST_ELEMENT_ERROR(element_, RESOURCE, SETTINGS, ("%s", message.c_str()),
                     ("%s", debug.c_str()));
   return false;
@@ -251,7 +253,8 @@ GstStructure* StageElement::stats(const char* name) const {
 // ---- Buffers ---------------------------------------------------------------
 
 GstFlowReturn StageElement::submit(Frame frame) {
-  if (!is_per_stream_ && frame.has_flag(GST_BUFFER_FLAG_DELTA_UNIT)) {
+  if (!is_per_stream_ && !stands_alone_ &&
+      frame.has_flag(GST_BUFFER_FLAG_DELTA_UNIT)) {
     GST_ELEMENT_ERROR(
         element_, STREAM, FORMAT,
         ("A frame came that depends on earlier frames, but the stage works on "
@@ -311,6 +314,8 @@ bool StageElement::on_caps(GstCaps* caps) {
                     verdict.reason.c_str());
   is_per_stream_ = is_recognised_per_stream_ || verdict.is_per_stream;
   dispatcher_->set_per_stream(is_per_stream_);
+  stands_alone_ = core::stands_alone(
+      gst_structure_get_name(gst_caps_get_structure(caps, 0)));
   fields_.on_caps(caps);
   account_.refresh_upstream();
   const bool has_changed = account_.on_caps(caps);
@@ -436,11 +441,12 @@ void StageElement::post_copy_error(GstMessage* message) {
   const std::string worker =
       copy_name(GST_MESSAGE_SRC(message), GST_OBJECT_CAST(element_));
   const std::string source = name_of(GST_MESSAGE_SRC(message));
+  const std::string where =
+      source == worker ? worker : worker + ", element '" + source + "'";
   gst_element_message_full(
       element_, GST_MESSAGE_ERROR, error->domain, error->code,
-      g_strdup_printf("%s, element '%s': %s", worker.c_str(), source.c_str(),
-                      error->message),
-      g_strdup(debug), __FILE__, G_STRFUNC, __LINE__);
+      g_strdup_printf("%s: %s", where.c_str(), error->message), g_strdup(debug),
+      __FILE__, G_STRFUNC, __LINE__);
 }
 
 // Whether the message is the element's own business. (transfer none)

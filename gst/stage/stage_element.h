@@ -131,6 +131,7 @@ class StageElement {
   std::shared_ptr<const StickyState> sticky_;
   FieldPairing fields_;
   bool is_per_stream_ = false;
+  bool stands_alone_ = false;  // each frame of the input caps does
 };
 
 }  // namespace dispatch::stage

@@ -99,6 +99,14 @@ GstClockTime StickyState::stream_time(GstClockTime pts) const {
   return gst_segment_to_stream_time(segment, GST_FORMAT_TIME, pts);
 }
 
+bool StickyState::has_segment(const GstSegment* segment) const {
+  GstEvent* event = find(events_, GST_EVENT_SEGMENT);
+  if (event == nullptr) return false;
+  const GstSegment* own = nullptr;
+  gst_event_parse_segment(event, &own);
+  return gst_segment_is_equal(own, segment) != FALSE;
+}
+
 bool StickyState::has_tag_list(const GstTagList* tags) const {
   return std::any_of(events_.begin(), events_.end(), [&](const EventPtr& own) {
     if (GST_EVENT_TYPE(own.get()) != GST_EVENT_TAG) return false;

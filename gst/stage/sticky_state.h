@@ -42,6 +42,7 @@ class StickyState {
   // The stream time of `pts`, or GST_CLOCK_TIME_NONE.
   GstClockTime stream_time(GstClockTime pts) const;
 
+  bool has_segment(const GstSegment* segment) const;
   bool has_tag_list(const GstTagList* tags) const;
 
  private:

@@ -169,15 +169,15 @@ TEST(FrameSums, LateResultIsNotAFrame) {
 
 TEST(FrameSums, CopiesAddTheirBytes) {
   FrameSums sut;
-  sut.on_copy(3110400);
-  sut.on_copy(1);
+  sut.on_copies(1, 3110400);
+  sut.on_copies(1, 1);
   EXPECT_EQ(sut.copies(), 2U);
   EXPECT_EQ(sut.copied_bytes(), 3110401U);
 }
 
 TEST(FrameSums, CopyOfNothingIsACopy) {
   FrameSums sut;
-  sut.on_copy(0);
+  sut.on_copies(1, 0);
   EXPECT_EQ(sut.copies(), 1U);
   EXPECT_EQ(sut.copied_bytes(), 0U);
 }
