@@ -478,6 +478,8 @@ bool Dispatcher::query_downstream(core::Sequence sequence, GstQuery* query,
   so_far.clear();
   Question question{query};
   entry->question = &question;
+  // An older frame, for which this one waits, must not wait for its caps.
+  entry->sticky->epoch()->pass_on();
   wake_output_locked();
   return wait_answer_locked(section, question);
 }

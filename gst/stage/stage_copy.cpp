@@ -102,6 +102,11 @@ bool stands_alone(GstCaps* caps) {
                                 gst_caps_get_structure(caps, 0)));
 }
 
+void unlink(GstPad* src) {
+  const PadPtr peer(gst_pad_get_peer(src));
+  if (peer) gst_pad_unlink(src, peer.get());
+}
+
 // Where a memory comes from, however it was cut.
 const GstMemory* root_of(const GstMemory* memory) {
   return memory->parent != nullptr ? memory->parent : memory;
@@ -189,6 +194,9 @@ void StageCopy::drop_abandoned_between(GstElement* stage) {
 
 StageCopy::~StageCopy() {
   gst_element_set_state(bin_.get(), GST_STATE_NULL);
+  // An application may keep elements of the stage.
+  unlink(feeder_.get());
+  unlink(stage_src_.get());
   if (copies_) gst_buffer_pool_set_active(copies_.get(), FALSE);
 }
 

@@ -326,15 +326,16 @@ bool StageElement::on_caps(GstCaps* caps) {
   return true;
 }
 
-bool StageElement::serialized_event(EventPtr event) {
-  if (submit_waiting_field() != GST_FLOW_OK) return false;
+GstFlowReturn StageElement::serialized_event(EventPtr event) {
+  if (const GstFlowReturn flow = submit_waiting_field(); flow != GST_FLOW_OK)
+    return flow;
   const GstEventType type = GST_EVENT_TYPE(event.get());
   if (type == GST_EVENT_CAPS) {
     GstCaps* caps = nullptr;
     gst_event_parse_caps(event.get(), &caps);
     const bool is_new =
         sticky_->caps() == nullptr || !gst_caps_is_equal(sticky_->caps(), caps);
-    if (is_new && !on_caps(caps)) return false;
+    if (is_new && !on_caps(caps)) return GST_FLOW_NOT_NEGOTIATED;
   }
   if (type == GST_EVENT_STREAM_START) {
     account_.refresh_upstream();
@@ -347,7 +348,7 @@ bool StageElement::serialized_event(EventPtr event) {
       (flow == GST_FLOW_NOT_LINKED || flow < GST_FLOW_EOS))
     // No buffer is left to bring the flow back with.
     GST_ELEMENT_FLOW_ERROR(element_, flow);
-  return dispatcher_->push_event(std::move(event), sticky_) == GST_FLOW_OK;
+  return dispatcher_->push_event(std::move(event), sticky_);
 }
 
 void StageElement::flush_start(EventPtr event) {

@@ -72,7 +72,8 @@ class StageElement {
   // The sink pad's streaming thread.
   GstFlowReturn chain(BufferPtr buffer);
   GstFlowReturn chain_list(GstBufferList* list);  // (transfer full)
-  bool serialized_event(EventPtr event);
+  // FLUSHING while it stops, which is no error for upstream.
+  GstFlowReturn serialized_event(EventPtr event);
   void flush_stop(EventPtr event);
 
   // Any thread.

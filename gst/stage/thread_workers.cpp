@@ -82,25 +82,26 @@ void ThreadWorkers::relearn() {
   if (keeping_) keeping_->reset();
 }
 
-PadPtr ThreadWorkers::front(GstPad* (StageCopy::*pad)() const) const {
+// Held while it is used: the element may stop meanwhile.
+std::shared_ptr<ThreadWorker> ThreadWorkers::front() const {
   const std::lock_guard lock(mutex_);
-  if (workers_.empty()) return nullptr;
-  return share_object((workers_.front()->copy().*pad)());
+  return workers_.empty() ? nullptr : workers_.front();
 }
 
 bool ThreadWorkers::query_input(GstQuery* query) const {
-  const PadPtr feeder = front(&StageCopy::feeder);
-  return feeder && gst_pad_peer_query(feeder.get(), query);
+  const std::shared_ptr<ThreadWorker> worker = front();
+  return worker && gst_pad_peer_query(worker->copy().feeder(), query);
 }
 
 bool ThreadWorkers::query_output(GstQuery* query) const {
-  const PadPtr collector = front(&StageCopy::collector);
-  return collector && gst_pad_peer_query(collector.get(), query);
+  const std::shared_ptr<ThreadWorker> worker = front();
+  return worker && gst_pad_peer_query(worker->copy().collector(), query);
 }
 
 bool ThreadWorkers::event_at_output(EventPtr event) const {
-  const PadPtr collector = front(&StageCopy::collector);
-  return collector && gst_pad_push_event(collector.get(), event.release());
+  const std::shared_ptr<ThreadWorker> worker = front();
+  return worker &&
+         gst_pad_push_event(worker->copy().collector(), event.release());
 }
 
 }  // namespace dispatch::stage

@@ -54,7 +54,7 @@ class ThreadWorkers {
   void add(ParsedStage stage, unsigned number,
            const std::shared_ptr<Negotiation>& negotiation,
            const std::shared_ptr<WorkerListener>& listener);
-  PadPtr front(GstPad* (StageCopy::*pad)() const) const;
+  std::shared_ptr<ThreadWorker> front() const;
 
   GstElement* const bin_;
   StagePrototype& prototype_;

@@ -100,20 +100,21 @@ static GstFlowReturn gst_worker_pool_chain_list(GstPad*, GstObject* parent,
   return impl_of(parent).chain_list(list);
 }
 
-static gboolean gst_worker_pool_sink_event(GstPad* pad, GstObject* parent,
-                                           GstEvent* event) noexcept {
+static GstFlowReturn gst_worker_pool_sink_event(GstPad* pad, GstObject* parent,
+                                                GstEvent* event) noexcept {
   stage::StageElement& impl = impl_of(parent);
   switch (GST_EVENT_TYPE(event)) {
     case GST_EVENT_FLUSH_START:
       impl.flush_start(stage::EventPtr(event));
-      return TRUE;
+      return GST_FLOW_OK;
     case GST_EVENT_FLUSH_STOP:
       impl.flush_stop(stage::EventPtr(event));
-      return TRUE;
+      return GST_FLOW_OK;
     default:
       if (GST_EVENT_IS_SERIALIZED(event))
         return impl.serialized_event(stage::EventPtr(event));
-      return gst_pad_event_default(pad, parent, event);
+      return gst_pad_event_default(pad, parent, event) ? GST_FLOW_OK
+                                                       : GST_FLOW_ERROR;
   }
 }
 
@@ -454,8 +455,8 @@ static void gst_worker_pool_init(GstWorkerPool* self) {
   gst_pad_set_chain_function(sink, GST_DEBUG_FUNCPTR(gst_worker_pool_chain));
   gst_pad_set_chain_list_function(
       sink, GST_DEBUG_FUNCPTR(gst_worker_pool_chain_list));
-  gst_pad_set_event_function(sink,
-                             GST_DEBUG_FUNCPTR(gst_worker_pool_sink_event));
+  gst_pad_set_event_full_function(
+      sink, GST_DEBUG_FUNCPTR(gst_worker_pool_sink_event));
   gst_pad_set_query_function(sink,
                              GST_DEBUG_FUNCPTR(gst_worker_pool_sink_query));
   GstPad* src = gst_pad_new_from_static_template(&src_template, "src");
