@@ -60,8 +60,9 @@ void copy_pools(GstQuery* from, GstQuery* to, bool with_pools) {
     guint max = 0;
     gst_query_parse_nth_allocation_pool(from, i, &pool, &size, &min, &max);
     const ObjectPtr<GstBufferPool> owned(pool);
+    // The most that one pool has is no limit for another.
     gst_query_add_allocation_pool(to, with_pools ? pool : nullptr, size, min,
-                                  max);
+                                  with_pools ? max : 0);
   }
 }
 
@@ -196,6 +197,20 @@ QueryPtr Epoch::allocation() const {
   return share(allocation_.get());
 }
 
+void Epoch::set_original_allocation(GstQuery* answer) {
+  const std::lock_guard lock(mutex_);
+  original_allocation_ = share(answer);
+}
+
+bool Epoch::takes_meta(GType api) const {
+  const std::lock_guard lock(mutex_);
+  for (GstQuery* answer : {allocation_.get(), original_allocation_.get()})
+    if (answer != nullptr &&
+        gst_query_find_allocation_meta(answer, api, nullptr))
+      return true;
+  return false;
+}
+
 // ---- Negotiation -----------------------------------------------------------
 
 Negotiation::Negotiation(GstPad* sink, GstPad* src)
@@ -249,7 +264,8 @@ bool Negotiation::serialized_at_output(core::Sequence sequence, GstQuery* query,
 }
 
 bool Negotiation::allocation_at_output(Epoch& epoch, core::Sequence sequence,
-                                       GstQuery* query, Outputs& so_far) {
+                                       GstQuery* query, bool is_upstreams,
+                                       Outputs& so_far) {
   if (epoch.ask_allocation(sequence) == Epoch::Asker::kNext) {
     // A second user of downstream's pool would switch it off for the first.
     const QueryPtr known = epoch.wait_allocation();
@@ -267,7 +283,8 @@ bool Negotiation::allocation_at_output(Epoch& epoch, core::Sequence sequence,
   make_lists(for_others.get());
   copy_allocation(query, for_others.get(), false);
   if (!epoch.set_allocation(for_others.get())) take_out_pools(query);
-  fit_pools(query, depth_);
+  // Upstream's is fitted when the whole stage has answered.
+  if (!is_upstreams) fit_pools(query, depth_);
   return true;
 }
 
@@ -282,6 +299,8 @@ void Negotiation::complete_upstream_allocation(Epoch& epoch,
     downstream.reset(gst_query_new_allocation(caps_of(query), FALSE));
     if (!serialized_at_output(sequence, downstream.get(), so_far))
       downstream.reset();
+    if (downstream) make_lists(downstream.get());
+    epoch.set_original_allocation(downstream.get());
   }
   keep_common_metas(query, downstream.get());
 }

@@ -73,6 +73,11 @@ class Epoch {
   // Waits for set_allocation(). Null: no answer, or interrupted.
   QueryPtr wait_allocation();
   QueryPtr allocation() const;  // without waiting
+  // What downstream takes of frames that go past the stage, where the stage has
+  // not asked.
+  void set_original_allocation(GstQuery* answer);  // (transfer none) (nullable)
+  // Whether downstream takes buffers with metas of this API.
+  bool takes_meta(GType api) const;
 
  private:
   enum class Gate { kFree, kHeld, kOpen };
@@ -91,6 +96,7 @@ class Epoch {
   std::optional<core::Sequence> asker_;
   bool allocation_known_ = false;
   QueryPtr allocation_;
+  QueryPtr original_allocation_;
 };
 
 // Adds what `from` answers to `to`: both are ALLOCATION queries. The pools
@@ -127,8 +133,10 @@ class Negotiation {
   // From inside a job of `epoch`:
   bool caps_at_output(const Epoch& epoch, GstQuery* query);
   bool accept_caps_at_output(const Epoch& epoch, GstQuery* query);
+  // `is_upstreams`: the stage passes on what upstream asks.
   bool allocation_at_output(Epoch& epoch, core::Sequence sequence,
-                            GstQuery* query, Outputs& so_far);
+                            GstQuery* query, bool is_upstreams,
+                            Outputs& so_far);
   bool serialized_at_output(core::Sequence sequence, GstQuery* query,
                             Outputs& so_far);
 

@@ -21,12 +21,6 @@ bool is_raw(GstCaps* caps) {
   return name == "video/x-raw" || name == "audio/x-raw";
 }
 
-bool takes_video_meta(GstQuery* allocation) {
-  return allocation != nullptr &&
-         gst_query_find_allocation_meta(allocation, GST_VIDEO_META_API_TYPE,
-                                        nullptr);
-}
-
 GstBuffer* last_buffer(const Outputs& outputs) {
   for (auto item = outputs.rbegin(); item != outputs.rend(); ++item) {
     if (GST_IS_BUFFER(item->get())) return GST_BUFFER_CAST(item->get());
@@ -193,9 +187,8 @@ core::Substitutes OrderedOutput::substitutes(const Frame& original,
   const CapsPtr output = sticky.epoch()->output_caps();
   possible.can_repeat = last_ && same_caps(last_caps_.get(), output.get());
   if (!original || !keeps_caps(sticky)) return possible;
-  const QueryPtr allocation = sticky.epoch()->allocation();
   possible.can_bypass = true;
-  if (takes_video_meta(allocation.get())) return possible;
+  if (sticky.epoch()->takes_meta(GST_VIDEO_META_API_TYPE)) return possible;
   original.for_each([&](GstBuffer* buffer) {
     if (!has_plain_layout(buffer, sticky.caps())) possible.can_bypass = false;
   });

@@ -262,7 +262,7 @@ GstFlowReturn StageElement::submit(Frame frame) {
         ("Set stage-state=per-stream."));
     return GST_FLOW_ERROR;
   }
-  if (needs_reconfigure_.exchange(false)) open_epoch(sticky_->caps());
+  if (needs_reconfigure_) open_epoch(sticky_->caps());
   return dispatcher_->submit(std::move(frame), sticky_);
 }
 
@@ -294,6 +294,7 @@ void StageElement::post_latency() {
 }
 
 void StageElement::open_epoch(GstCaps* caps) {
+  needs_reconfigure_ = false;
   workers_.relearn();
   const bool pin = settings().late_policy == core::LatePolicy::kBypass &&
                    !is_per_stream_ &&
@@ -404,8 +405,9 @@ bool StageElement::latency_query(GstQuery* query) {
 }
 
 bool StageElement::serialized_query(GstQuery* query) {
-  return submit_waiting_field() == GST_FLOW_OK &&
-         dispatcher_->answer_serialized(query, sticky_);
+  if (submit_waiting_field() != GST_FLOW_OK) return false;
+  if (needs_reconfigure_) open_epoch(sticky_->caps());
+  return dispatcher_->answer_serialized(query, sticky_);
 }
 
 bool StageElement::sink_query(GstQuery* query) {
