@@ -341,15 +341,17 @@ TEST(Stage, RefusesCopiesThatChooseDifferentCaps) {
   for (const char* stage :
        {"\"identity ! hookstage\"", "\"hookstage ! identity\""}) {
     Gate gate;
-    gate.hold(0);
+    gate.hold(1);
     HarnessOptions options;
     options.gate = &gate;
     options.prepare = choose_by_worker;
     Harness sut(std::string("max-workers=2 stage=") + stage, options);
 
-    sut.push(0);  // its copy has chosen when it stands at the gate
-    gate.wait_until_held(0);
+    sut.push(0);  // its copy chooses
+    sut.pull();
     sut.push(1);
+    gate.wait_until_held(1);
+    sut.push(2);
 
     const MessagePtr message = sut.messages().wait(GST_MESSAGE_ERROR);
     const std::string text = Messages::text(message.get());
@@ -357,9 +359,9 @@ TEST(Stage, RefusesCopiesThatChooseDifferentCaps) {
          {"worker1", "application/x-own, worker=(int)0", "'stage'"})
       EXPECT_NE(text.find(part), std::string::npos) << part << " in: " << text;
     gate.open();
-    EXPECT_EQ(sut.pull_number(), 0U);
+    EXPECT_EQ(sut.pull_number(), 1U);
     sut.wait_for_stat("in-flight", 0);
-    EXPECT_EQ(sut.push(2), GST_FLOW_NOT_NEGOTIATED);
+    EXPECT_EQ(sut.push(3), GST_FLOW_NOT_NEGOTIATED);
     EXPECT_FALSE(sut.has_output());
   }
 }
