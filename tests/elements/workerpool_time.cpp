@@ -566,6 +566,8 @@ TEST(WorkerpoolTime, TheStageSeesTheDueTimeAndNobodyElseDoes) {
   gate.wait_until_held(1);
   sut.crank();
   EXPECT_EQ(stage::due_time_of(sut.pull().get()), nullptr) << "bypassed";
+  gate.open();
+  sut.wait_for_stat("late-results", 1);  // `seen` is not used any more
 }
 
 TEST(WorkerpoolTime, AStageSeesNoDueTimeWhereThereIsNone) {

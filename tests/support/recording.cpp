@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <functional>
 #include <mutex>
 #include <string_view>
@@ -103,6 +104,19 @@ std::vector<SeenFrame> Recording::frames() const {
 std::vector<std::string> Recording::shape() const {
   const std::lock_guard lock(state_->mutex);
   return state_->shape;
+}
+
+std::string difference(const std::vector<SeenFrame>& actual,
+                       const std::vector<SeenFrame>& expected) {
+  const auto [own, other] = std::mismatch(actual.begin(), actual.end(),
+                                          expected.begin(), expected.end());
+  if (own == actual.end() && other == expected.end()) return {};
+  const auto text = [](auto frame, auto end) {
+    return frame == end ? "nothing" : testing::PrintToString(*frame);
+  };
+  return "frame " + std::to_string(own - actual.begin()) + " is\n  " +
+         text(own, actual.end()) + "\nand should be\n  " +
+         text(other, expected.end());
 }
 
 std::vector<SeenFrame> frames_of(const std::string& launch) {

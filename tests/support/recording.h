@@ -44,6 +44,10 @@ class Recording {
   const std::shared_ptr<State> state_;
 };
 
+// Where they begin to differ, in words; empty if they are equal.
+std::string difference(const std::vector<SeenFrame>& actual,
+                       const std::vector<SeenFrame>& expected);
+
 // Plays a launch line whose sink is called "out" to its end; an ERROR fails the
 // test.
 std::vector<SeenFrame> frames_of(const std::string& launch);
