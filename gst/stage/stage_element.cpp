@@ -8,7 +8,8 @@
 #include "stage/frame_stats.h"
 #include "stage/stage_copy.h"
 
-GST_DEBUG_CATEGORY_STATIC(stage_element_debug);
+// Also of thread_workers.cpp.
+GST_DEBUG_CATEGORY(stage_element_debug);
 #define GST_CAT_DEFAULT stage_element_debug
 
 namespace dispatch::stage {

@@ -3,6 +3,9 @@
 
 #include <utility>
 
+GST_DEBUG_CATEGORY_EXTERN(stage_element_debug);
+#define GST_CAT_DEFAULT stage_element_debug
+
 namespace dispatch::stage {
 
 ThreadWorkers::ThreadWorkers(GstElement* bin, StagePrototype& prototype,

@@ -187,6 +187,8 @@ static GstStateChangeReturn gst_worker_pool_change_state(
           ->change_state(element, transition);
   switch (transition) {
     case GST_STATE_CHANGE_READY_TO_PAUSED:
+      GST_INFO_OBJECT(element, "stage \"%s\"",
+                      impl.prototype().description().c_str());
       return impl.finish_open(result);
     case GST_STATE_CHANGE_PAUSED_TO_READY:
       impl.finish_close();
@@ -370,9 +372,10 @@ static void install_properties(GObjectClass* klass) {
       g_param_spec_uint64(
           "latency-budget", "Latency budget",
           "What the element adds to the latency of the pipeline, in "
-          "nanoseconds; a live frame leaves at the latest this long after it "
-          "came (-1 = automatic: three frame durations, or 100 ms without a "
-          "frame rate, shared by the elements of this package on one path)",
+          "nanoseconds; a live frame leaves at the latest at its running time "
+          "plus the latency of upstream plus this (-1 = automatic: three frame "
+          "durations, or 100 ms without a frame rate, shared by the elements "
+          "of this package on one path)",
           0, G_MAXUINT64, defaults.latency_budget, kPlaying));
   g_object_class_install_property(
       klass, PROP_LATE_POLICY,
