@@ -521,7 +521,7 @@ BufferPtr StageCopy::copy_to_recycled(GstBuffer* original) {
   const gsize size = gst_buffer_get_size(original);
   if (!copies_ || copies_size_ != size) {
     if (copies_) gst_buffer_pool_set_active(copies_.get(), FALSE);
-    copies_ = sink_object(gst_buffer_pool_new());
+    copies_.reset(gst_buffer_pool_new());
     copies_size_ = size;
     GstStructure* config = gst_buffer_pool_get_config(copies_.get());
     gst_buffer_pool_config_set_params(config, nullptr, size, 0, 0);

@@ -341,7 +341,7 @@ struct Proposal {
 };
 
 PoolPtr new_pool(GstCaps* caps, guint size, guint min, guint max) {
-  PoolPtr pool(stage::sink_object(gst_buffer_pool_new()));
+  PoolPtr pool(gst_buffer_pool_new());
   GstStructure* config = gst_buffer_pool_get_config(pool.get());
   gst_buffer_pool_config_set_params(config, caps, size, min, max);
   gst_buffer_pool_set_config(pool.get(), config);

@@ -129,7 +129,9 @@ void substitute(const char* policy) {
   gate.hold_all();
   sut.push_range(1, 3);
   gate.wait_until_holding(2);
-  while (sut.stats()["in-flight"] != 0) sut.crank();
+  sut.crank();
+  sut.crank();
+  sut.wait_for_stat("in-flight", 0);
   gate.open();
   sut.wait_for_stat("late-results", 2);
 }
@@ -227,6 +229,12 @@ struct Report {
   std::string output;
 };
 
+// A line of the tracer's report, and none about its format.
+bool is_alive(const std::string& line) {
+  return line.find("object-alive, type-name=") != std::string::npos &&
+         line.find("format string") == std::string::npos;
+}
+
 Report run_scenario(const std::string& name) {
   const std::string command =
       "GST_TRACERS=leaks GST_DEBUG=GST_TRACER:7 GST_DEBUG_NO_COLOR=1 exec "
@@ -239,8 +247,7 @@ Report run_scenario(const std::string& name) {
   std::array<char, 4096> line{};
   while (fgets(line.data(), line.size(), pipe) != nullptr) {
     report.output += line.data();
-    if (std::strstr(line.data(), "object-alive") != nullptr)
-      report.alive += line.data();
+    if (is_alive(line.data())) report.alive += line.data();
   }
   report.status = pclose(pipe);
   return report;
