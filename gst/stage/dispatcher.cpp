@@ -694,8 +694,10 @@ void Dispatcher::release_overdue(Section& section, core::Cause cause) {
   } else {
     output_.drop(stamps, *sticky);
   }
+  // It may be possible yet, while the stage has not chosen its caps.
   if (policy == core::LatePolicy::kBypass &&
-      record.action != core::Action::kBypassed)
+      record.action != core::Action::kBypassed &&
+      sticky->epoch()->output_caps())
     say_no_bypass_once(record.action);
 
   section.lock();

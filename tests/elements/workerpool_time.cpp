@@ -295,6 +295,31 @@ TEST(WorkerpoolTime, BypassFallsBackWhereTheStageChangesTheCaps) {
   EXPECT_EQ(sut.messages().count(GST_MESSAGE_WARNING), 1U);
 }
 
+TEST(WorkerpoolTime, AFrameThatIsDueBeforeTheCapsAreChosenSaysNothing) {
+  Gate caps;
+  caps.hold(0);
+  Harness sut(
+      "stage=\"identity name=look ! videoconvert ! video/x-raw,format=RGBA\" "
+      "max-workers=1 latency-budget=30000000",
+      {.prepare =
+           [&](GstElement* element) {
+             on_each_copy(element, [&](GstBin* copy) {
+               caps.attach_to_events(pad_of(copy, "look", "sink").get(),
+                                     GST_EVENT_CAPS);
+             });
+           },
+       .is_live = true,
+       .has_test_clock = true,
+       .caps = kVideoCaps});
+  sut.push(0);
+  caps.wait_until_held(0);
+  sut.crank();
+  sut.wait_for_stat("dropped", 1);
+  EXPECT_EQ(sut.messages().count(GST_MESSAGE_WARNING), 0U);
+  caps.open();
+  sut.wait_for_stat("late-results", 1);
+}
+
 TEST(WorkerpoolTime, TheCapsInADiscardedResultAreNotLost) {
   Gate gate;
   gate.hold(0);
