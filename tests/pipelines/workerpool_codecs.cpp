@@ -47,12 +47,12 @@ TEST_P(Codecs, GiveTheFramesOfThePlainPipeline) {
   const std::string behind = chain.behind + kSink;
   const auto plain = frames_of(before + chain.stage + behind);
   ASSERT_EQ(plain.size(), chain.frames);
-  for (const char* settings : {"max-workers=3", "max-workers=2 max-buffers=2"})
-    EXPECT_EQ(difference(frames_of(before + "workerpool " + settings +
-                                   " stage=" + quoted(chain.stage) + behind),
-                         plain),
-              "")
-        << settings;
+  for (const char* settings :
+       {"max-workers=3", "max-workers=2 max-buffers=2"}) {
+    std::string pooled = before + "workerpool ";
+    pooled.append(settings).append(" stage=").append(quoted(chain.stage));
+    EXPECT_EQ(difference(frames_of(pooled + behind), plain), "") << settings;
+  }
 }
 
 INSTANTIATE_TEST_SUITE_P(
