@@ -161,12 +161,16 @@ void Epoch::set_pinned(GstCaps* caps) {
   pinned_ = share(caps);
 }
 
-CapsPtr Epoch::required() const {
+CapsPtr Epoch::required(const void* copy) const {
+  const std::lock_guard lock(mutex_);
+  const bool is_bound = bound_ && (is_closed_ || binder_ != copy);
+  return share(is_bound ? bound_.get() : pinned_.get());
+}
+
+CapsPtr Epoch::output_caps() const {
   const std::lock_guard lock(mutex_);
   return share(bound_ ? bound_.get() : pinned_.get());
 }
-
-CapsPtr Epoch::output_caps() const { return required(); }
 
 Epoch::Asker Epoch::ask_allocation(core::Sequence sequence) {
   const std::lock_guard lock(mutex_);
@@ -230,8 +234,9 @@ void Negotiation::pin(Epoch& epoch, GstPad* stage_src) {
     epoch.set_pinned(epoch.caps());
 }
 
-bool Negotiation::caps_at_output(const Epoch& epoch, GstQuery* query) {
-  const CapsPtr required = epoch.required();
+bool Negotiation::caps_at_output(const Epoch& epoch, const void* copy,
+                                 GstQuery* query) {
+  const CapsPtr required = epoch.required(copy);
   if (!required) return query_downstream(query);
   GstCaps* filter = nullptr;
   gst_query_parse_caps(query, &filter);
@@ -243,8 +248,9 @@ bool Negotiation::caps_at_output(const Epoch& epoch, GstQuery* query) {
   return true;
 }
 
-bool Negotiation::accept_caps_at_output(const Epoch& epoch, GstQuery* query) {
-  const CapsPtr required = epoch.required();
+bool Negotiation::accept_caps_at_output(const Epoch& epoch, const void* copy,
+                                        GstQuery* query) {
+  const CapsPtr required = epoch.required(copy);
   if (!required) return query_downstream(query);
   GstCaps* caps = nullptr;
   gst_query_parse_accept_caps(query, &caps);

@@ -58,8 +58,9 @@ class Epoch {
   void set_pinned(GstCaps* caps);
   bool wants_pin() const { return pin_; }
 
-  // What a copy may choose: the bound caps, else the pinned ones, else null.
-  CapsPtr required() const;
+  // What `copy` may choose: the bound caps, else the pinned ones, else null.
+  // The copy that bound the epoch still has the choice until close().
+  CapsPtr required(const void* copy) const;
   // What the output caps are or will be, if that is known.
   CapsPtr output_caps() const;
 
@@ -131,8 +132,9 @@ class Negotiation {
   void pin(Epoch& epoch, GstPad* stage_src);
 
   // From inside a job of `epoch`:
-  bool caps_at_output(const Epoch& epoch, GstQuery* query);
-  bool accept_caps_at_output(const Epoch& epoch, GstQuery* query);
+  bool caps_at_output(const Epoch& epoch, const void* copy, GstQuery* query);
+  bool accept_caps_at_output(const Epoch& epoch, const void* copy,
+                             GstQuery* query);
   // `is_upstreams`: the stage passes on what upstream asks.
   bool allocation_at_output(Epoch& epoch, core::Sequence sequence,
                             GstQuery* query, bool is_upstreams,

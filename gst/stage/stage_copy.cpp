@@ -246,9 +246,9 @@ bool StageCopy::query_at_output(GstQuery* query) {
   Epoch* epoch = job_->sticky->epoch().get();
   switch (GST_QUERY_TYPE(query)) {
     case GST_QUERY_CAPS:
-      return negotiation_->caps_at_output(*epoch, query);
+      return negotiation_->caps_at_output(*epoch, this, query);
     case GST_QUERY_ACCEPT_CAPS:
-      return negotiation_->accept_caps_at_output(*epoch, query);
+      return negotiation_->accept_caps_at_output(*epoch, this, query);
     case GST_QUERY_ALLOCATION:
       return negotiation_->allocation_at_output(*epoch, job_->sequence, query,
                                                 job_->query != nullptr,
@@ -328,7 +328,7 @@ void StageCopy::check_segment(GstEvent* event) {
 // When the stage could not go on: whether that is because another copy has
 // chosen caps that this one does not have.
 void StageCopy::say_disagreement(const Epoch& epoch) {
-  const CapsPtr bound = epoch.required();
+  const CapsPtr bound = epoch.required(this);
   if (!bound ||
       (output_caps_ && gst_caps_is_equal(bound.get(), output_caps_.get())))
     return;
@@ -386,7 +386,7 @@ void StageCopy::renegotiate() {
 
 Epoch::Entry StageCopy::enter_epoch(const Job& job) {
   const std::shared_ptr<Epoch>& epoch = job.sticky->epoch();
-  const CapsPtr required = epoch->required();
+  const CapsPtr required = epoch->required(this);
   const bool has_other_caps =
       required && output_caps_ &&
       !gst_caps_is_equal(required.get(), output_caps_.get());
