@@ -110,6 +110,7 @@ void learn_in_threads(OriginalKeeping& sut, Stage stage) {
   constexpr int kThreads = 4;
   std::latch begin(kThreads);
   std::vector<std::thread> threads;
+  threads.reserve(kThreads);
   for (int i = 0; i < kThreads; ++i)
     threads.emplace_back([&] {
       begin.arrive_and_wait();
