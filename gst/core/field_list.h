@@ -9,9 +9,10 @@
 //   +--------+--------+----------------+-----------------------+---------+
 //
 // All numbers are in the byte order of the machine, both processes being on
-// it. The padding is zeros, up to the next multiple of 8; the next field
-// follows. The order of fields matters where the protocol says so; a reader
-// skips tags that it does not know.
+// it. No tag is 0, so that memory which nobody wrote is no list. The padding is
+// zeros, up to the next multiple of 8; the next field follows. The order of
+// fields matters where the protocol says so; a reader skips tags that it does
+// not know.
 //
 // For: writing and reading such lists, bounds checked. Not for: what the tags
 // mean (core/worker_protocol.h). Thread: confined.
@@ -41,6 +42,7 @@ class FieldWriter {
   // `space` (borrowed) has to begin at a multiple of 8.
   explicit FieldWriter(std::span<std::byte> space) : space_(space) {}
 
+  // `tag` is not 0, `value` below 4 GiB.
   void add(std::uint16_t tag, std::span<const std::byte> value);
   void add(std::uint16_t tag, std::string_view text);  // no zero at its end
   void add(std::uint16_t tag, std::uint64_t number);

@@ -61,7 +61,8 @@ class SlotOwnership {
     Owner owner = Owner::kNobody;
     bool exists = false;
   };
-  const Slot* find(SlotName slot) const;
+  bool exists(SlotName slot) const;
+  static bool is_free(const Slot& slot);
 
   std::vector<Slot> slots_;  // by index
   unsigned result_slots_ = 0;
