@@ -39,6 +39,21 @@ bool has_eos(const Outputs& outputs) {
   });
 }
 
+// Rings when the clock comes to `alarm` (transfer none), for clocks that no
+// sleep knows.
+void ring_at(GstClockID alarm, const std::shared_ptr<Reports>& reports) {
+  gst_clock_id_wait_async(
+      alarm,
+      [](GstClock*, GstClockTime, GstClockID, gpointer user_data) -> gboolean {
+        (*static_cast<std::shared_ptr<Reports>*>(user_data))->ring();
+        return TRUE;
+      },
+      new std::shared_ptr<Reports>(reports),
+      [](gpointer user_data) {
+        delete static_cast<std::shared_ptr<Reports>*>(user_data);
+      });
+}
+
 // A frame did not get the stage: quality 0, and how the others fared.
 // (transfer full)
 GstMessage* new_qos(GstElement* owner, const Stamps& stamps,
@@ -75,10 +90,16 @@ Dispatcher::Dispatcher(GstElement* owner, GstPad* src)
 
 void Dispatcher::Section::unlock() {
   Wakes wakes = std::exchange(dispatcher_.wakes_, {});
+  const std::shared_ptr<Reports> reports =
+      wakes.output ? dispatcher_.reports_ : nullptr;
   lock_.unlock();
   for (Handed& handed : wakes.jobs)
     handed.worker->submit(std::move(handed.job));
-  if (wakes.output) dispatcher_.head_.notify_one();
+  if (reports) {
+    reports->ring();
+  } else if (wakes.output) {
+    dispatcher_.head_.notify_one();
+  }
   if (wakes.output_wait) gst_clock_id_unschedule(wakes.output_wait.get());
   if (wakes.submitter) dispatcher_.room_.notify_all();
   if (wakes.questioners) dispatcher_.answered_.notify_all();
@@ -152,6 +173,16 @@ core::WindowLimits Dispatcher::window() const {
   return limits_;
 }
 
+void Dispatcher::count_copies(std::uint64_t buffers, std::uint64_t bytes) {
+  const Section section(*this);
+  sums_.on_copies(buffers, bytes);
+}
+
+std::shared_ptr<Reports> Dispatcher::reports() const {
+  const Section section(*this);
+  return reports_;
+}
+
 GstFlowReturn Dispatcher::flow() const {
   const Section section(*this);
   return flow_;
@@ -159,9 +190,11 @@ GstFlowReturn Dispatcher::flow() const {
 
 // ---- Start, stop, flush ----------------------------------------------------
 
-void Dispatcher::start(std::vector<std::shared_ptr<Worker>> workers) {
+void Dispatcher::start(std::vector<std::shared_ptr<Worker>> workers,
+                       std::shared_ptr<Reports> reports) {
   const Section section(*this);
   workers_ = std::move(workers);
+  reports_ = std::move(reports);
   idle_.clear();
   // Taken from the back: worker 0 first.
   for (auto worker = workers_.rbegin(); worker != workers_.rend(); ++worker)
@@ -197,6 +230,7 @@ void Dispatcher::finish_stop() {
   const Section section(*this);
   discard_all_locked(core::Cause::kStop);
   workers_.clear();
+  reports_.reset();
   idle_.clear();
   prelude_.clear();
   output_.reset();
@@ -276,6 +310,8 @@ void Dispatcher::stamp_arrival_locked(Entry& entry) {
 GstFlowReturn Dispatcher::submit(
     Frame frame, const std::shared_ptr<const StickyState>& sticky) {
   const std::uint64_t bytes = frame.bytes();
+  // The output may be busy with downstream while a worker waits for work.
+  if (const std::shared_ptr<Reports> found = reports()) found->take();
   Section section(*this);
   is_submitter_waiting_ = true;
   section.wait(room_, [&] {
@@ -547,8 +583,47 @@ void Dispatcher::take_step(Section& section) {
   }
 }
 
+// A frame waits for a running worker although another one is idle.
+bool Dispatcher::has_left_waiting_locked() {
+  const Entry* waiting = window_.waiting();
+  return !idle_.empty() && waiting != nullptr &&
+         is_left_waiting_locked(*waiting, 0);
+}
+
+// What ends such a wait besides a report has rung the bell after look().
+void Dispatcher::wait_for_reports(Section& section,
+                                  const core::HeadVerdict& verdict) {
+  const std::shared_ptr<Reports> reports = reports_;
+  std::optional<MonotonicTime> until;
+  ClockIdPtr alarm;
+  if (verdict.kind == core::HeadVerdict::Kind::kWaitUntil) {
+    until = time_.to_monotonic(verdict.until);
+    if (!until) alarm = time_.new_wait(verdict.until);
+    if (!until && !alarm) return;  // left PLAYING just now
+  }
+  const bool is_left_waiting = has_left_waiting_locked();
+  if (is_left_waiting)
+    until = std::min(until.value_or(MonotonicTime::max()),
+                     steady_clock::now() + core::WakePolicy::kLongestWait);
+  is_output_waiting_ = true;
+  const std::uint32_t seen = reports->look();
+  section.unlock();
+  if (alarm) ring_at(alarm.get(), reports);
+  if (!reports->take()) reports->wait(seen, until);
+  if (alarm) gst_clock_id_unschedule(alarm.get());
+  section.lock();
+  is_output_waiting_ = false;
+  // What was left waiting for a running worker has waited long enough.
+  if (is_left_waiting && has_left_waiting_locked())
+    assign_locked(/*awake=*/static_cast<unsigned>(idle_.size()));
+}
+
 void Dispatcher::wait_for_head(Section& section,
                                const core::HeadVerdict& verdict) {
+  if (reports_) {
+    wait_for_reports(section, verdict);
+    return;
+  }
   if (verdict.kind == core::HeadVerdict::Kind::kWaitUntil) {
     ClockIdPtr wait = time_.new_wait(verdict.until);
     if (!wait) return;  // left PLAYING just now: judged again without time
@@ -560,9 +635,7 @@ void Dispatcher::wait_for_head(Section& section,
     return;
   }
   is_output_waiting_ = true;
-  const Entry* waiting = window_.waiting();
-  if (idle_.empty() || waiting == nullptr ||
-      !is_left_waiting_locked(*waiting, 0)) {
+  if (!has_left_waiting_locked()) {
     section.wait(head_);
   } else if (!section.wait_for(head_, core::WakePolicy::kLongestWait)) {
     // What was left waiting for a running worker has waited long enough.

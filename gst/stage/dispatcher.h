@@ -10,7 +10,8 @@
 //
 // Threads: submit(), push_event() and answer_serialized() on the sink pad's
 // streaming thread; run_output() on the src pad's; on_finished() and
-// query_downstream() on the workers'; the others on any.
+// query_downstream() on the workers', or, where ends are found in reports, on
+// those two; the others on any.
 // Failure: the flow that downstream or the stage returned comes back from the
 // next submit().
 //
@@ -32,7 +33,7 @@
 #include "stage/negotiation.h"
 #include "stage/ordered_output.h"
 #include "stage/pipeline_time.h"
-#include "stage/worker.h"
+#include "stage/workers.h"
 
 namespace dispatch::stage {
 
@@ -52,7 +53,10 @@ class Dispatcher final : public WorkerListener,
   // The clock, base time or state changed: waits are made anew.
   void recompute_waits();
 
-  void start(std::vector<std::shared_ptr<Worker>> workers);
+  // `reports`: where the ends of jobs are found; null if the workers call
+  // on_finished() themselves.
+  void start(std::vector<std::shared_ptr<Worker>> workers,
+             std::shared_ptr<Reports> reports);
   // Ends all waits; what is in flight is discarded. The output must have ended
   // before the next start().
   void begin_stop();
@@ -78,6 +82,9 @@ class Dispatcher final : public WorkerListener,
 
   // Pushes until a flush or a stop.
   void run_output();
+
+  // Originals that had to be copied before they came here.
+  void count_copies(std::uint64_t buffers, std::uint64_t bytes);
 
   core::FrameSums sums() const;
   core::WindowLimits window() const;
@@ -181,6 +188,7 @@ class Dispatcher final : public WorkerListener,
     }
   };
 
+  std::shared_ptr<Reports> reports() const;
   // All *_locked functions need mutex_.
   bool is_ended_locked() const { return is_flushing_ || is_stopped_; }
   bool has_room_locked(std::uint64_t bytes) const;
@@ -208,6 +216,8 @@ class Dispatcher final : public WorkerListener,
   // go of it around calls into GStreamer.
   void take_step(Section& section);
   void wait_for_head(Section& section, const core::HeadVerdict& verdict);
+  void wait_for_reports(Section& section, const core::HeadVerdict& verdict);
+  bool has_left_waiting_locked();
   void ask_downstream(Section& section);
   void release_event(Section& section);
   void release_result(Section& section);
@@ -240,6 +250,7 @@ class Dispatcher final : public WorkerListener,
   core::LatePolicy policy_ = core::LatePolicy::kBypass;
   core::DueTimeInputs due_inputs_;
   std::vector<std::shared_ptr<Worker>> workers_;
+  std::shared_ptr<Reports> reports_;
   std::vector<unsigned> idle_;  // numbers: places in workers_
   unsigned frames_in_flight_ = 0;
   std::uint64_t bytes_in_flight_ = 0;

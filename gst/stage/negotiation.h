@@ -27,20 +27,26 @@
 
 namespace dispatch::stage {
 
+//
+// In a worker process an epoch is the image of the dispatcher's: the virtual
+// functions go there.
 class Epoch {
  public:
   // `caps` (transfer none) (nullable): the input caps. `pin`: the stage's
   // output caps are to be the input caps if stage and downstream take them.
   Epoch(GstCaps* caps, bool pin) : caps_(share(caps)), pin_(pin) {}
+  virtual ~Epoch() = default;
+  Epoch(const Epoch&) = delete;
+  Epoch& operator=(const Epoch&) = delete;
 
   GstCaps* caps() const { return caps_.get(); }  // (transfer none)
 
   // A copy begins its first frame of this epoch. Blocks while another one
   // negotiates. False: interrupted.
   enum class Entry { kNegotiate, kBound, kInterrupted };
-  Entry enter(const void* copy);
+  virtual Entry enter(const void* copy);
   // The copy is done with that frame, bound or not.
-  void leave(const void* copy, bool succeeded);
+  virtual void leave(const void* copy, bool succeeded);
   // Lets the next copy negotiate although this one has not bound the epoch.
   void pass_on();
   // Ends waits in enter() and wait_allocation().
@@ -53,9 +59,9 @@ class Epoch {
   // Output caps of `copy`. The first ones bind all; that copy may change its
   // mind until the first buffer, when someone calls close(). False: the epoch
   // is bound to other caps.
-  bool bind(const void* copy, GstCaps* caps);
-  void close();
-  void set_pinned(GstCaps* caps);
+  virtual bool bind(const void* copy, GstCaps* caps);
+  virtual void close();
+  virtual void set_pinned(GstCaps* caps);
   bool wants_pin() const { return pin_; }
 
   // What `copy` may choose: the bound caps, else the pinned ones, else null.

@@ -35,4 +35,16 @@ ClockIdPtr PipelineTime::new_wait(core::RunningTime until) const {
   return ClockIdPtr(gst_clock_new_single_shot_id(clock_.get(), time));
 }
 
+std::optional<core::MonotonicTime> PipelineTime::to_monotonic(
+    core::RunningTime until) const {
+  {
+    const std::lock_guard lock(mutex_);
+    // Audio and network clocks among them.
+    if (!clock_ || !GST_IS_SYSTEM_CLOCK(clock_.get())) return std::nullopt;
+  }
+  const std::optional<core::RunningTime> then = now();
+  if (!then) return std::nullopt;
+  return std::chrono::steady_clock::now() + (until - *then);
+}
+
 }  // namespace dispatch::stage

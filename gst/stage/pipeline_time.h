@@ -24,6 +24,11 @@ class PipelineTime {
   std::optional<core::RunningTime> now() const;
   // A wait for `until`, for gst_clock_id_wait(); null outside PLAYING.
   ClockIdPtr new_wait(core::RunningTime until) const;
+  // When it will be `until`, on this machine's own time line; nothing outside
+  // PLAYING, and with a clock that does not run by itself. Only as good as the
+  // clock is steady: to be asked again when that time has come.
+  std::optional<core::MonotonicTime> to_monotonic(
+      core::RunningTime until) const;
 
  private:
   mutable std::mutex mutex_;

@@ -265,7 +265,7 @@ bool StageCopy::query_at_output(GstQuery* query) {
 
 bool StageCopy::is_abandoned() const {
   return is_running_here() &&
-         job_->sequence < abandoned_end_.load(std::memory_order_acquire);
+         job_->sequence < watched_end_->load(std::memory_order_acquire);
 }
 
 GstFlowReturn StageCopy::collect(MiniObjectPtr item) {

@@ -56,6 +56,12 @@ class StageCopy {
   // element.
   void abandon(core::Sequence sequence);
 
+  // Where else it is said which frames to drop: one past the last of them, as
+  // abandon() says. For a worker process; before the first run(). (borrowed)
+  void watch_abandoned(const std::atomic<core::Sequence>* end) {
+    watched_end_ = end;
+  }
+
   // Ends what blocks inside. The next run() sets the copy flowing again.
   void flush();
 
@@ -100,6 +106,7 @@ class StageCopy {
 
   // One past the last abandoned sequence.
   std::atomic<core::Sequence> abandoned_end_{0};
+  const std::atomic<core::Sequence>* watched_end_ = &abandoned_end_;
   std::atomic<bool> needs_flush_stop_{false};
   std::atomic<std::thread::id> runner_{};  // inside run(), the thread in it
 

@@ -43,13 +43,13 @@ std::string copy_name(GstObject* object, GstObject* element) {
 }  // namespace
 
 StageElement::StageElement(GstElement* element, GstPad* sink, GstPad* src,
-                           ThreadWorkers::SetupFn setup)
+                           const MakeWorkers& make_workers)
     : element_(element),
       sink_(sink),
       src_(src),
       member_(element),
       account_(member_, sink, src),
-      workers_(element, prototype_, std::move(setup)),
+      workers_(make_workers(prototype_, *this)),
       negotiation_(std::make_shared<Negotiation>(sink, src)),
       dispatcher_(std::make_shared<Dispatcher>(element, src)),
       sticky_(initial_state()) {
@@ -115,9 +115,17 @@ bool StageElement::build_workers(const Settings& settings) {
   auto& first = std::get<ParsedStage>(parsed);
   if (!check_stage_state(settings, first.facts)) return false;
   allowance_taken_ = take_workers(settings);
-  workers_.build(std::move(first), description, allowance_taken_, negotiation_,
-                 dispatcher_);
-  return true;
+  const std::optional<Problem> problem = workers_->build(
+      std::move(first), {description, allowance_taken_,
+                         is_recognised_per_stream_, negotiation_, dispatcher_});
+  return !problem || fail(problem->message, problem->way_out);
+}
+
+// NULL to READY.
+bool StageElement::check() {
+  has_posted_error_ = false;
+  const std::optional<Problem> problem = workers_->check();
+  return !problem || fail(problem->message, problem->way_out);
 }
 
 // READY to PAUSED, before the copies change state.
@@ -128,8 +136,9 @@ bool StageElement::open() {
     const std::lock_guard lock(mutex_);
     thread_culprit_.clear();
   }
+  workers_->interrupt(false);
   if (!build_workers(settings())) return false;
-  dispatcher_->start(workers_.all());
+  dispatcher_->start(workers_->all(), workers_->reports());
   is_per_stream_ = is_recognised_per_stream_;
   dispatcher_->set_per_stream(is_per_stream_);
   apply_settings();
@@ -151,7 +160,7 @@ GstStateChangeReturn StageElement::finish_open(GstStateChangeReturn result) {
     return GST_STATE_CHANGE_FAILURE;
   }
   is_started_ = true;
-  workers_.start();
+  workers_->start();
   return result;
 }
 
@@ -174,6 +183,7 @@ bool StageElement::stop_output() {
 
 void StageElement::play() {
   dispatcher_->time().play(element_);
+  workers_->play(element_);
   dispatcher_->recompute_waits();
 }
 
@@ -184,14 +194,15 @@ void StageElement::pause() {
 
 // PAUSED to READY, before the copies change state. Waits for no busy copy.
 void StageElement::begin_close() {
+  workers_->interrupt(true);
   dispatcher_->begin_stop();
-  workers_.begin_close();
+  workers_->begin_close();
 }
 
 // PAUSED to READY, when pads and copies are quiet.
 void StageElement::finish_close() {
   dispatcher_->finish_stop();
-  workers_.finish_close();
+  workers_->finish_close();
   if (allowance_taken_ != 0)
     cpu_allowance().give_back(std::exchange(allowance_taken_, 0));
   account_.reset();
@@ -211,7 +222,7 @@ void StageElement::apply_window() {
   core::WindowInputs inputs;
   inputs.max_frames = now.max_buffers;
   inputs.max_bytes = now.max_bytes;
-  inputs.workers = std::max(1U, workers_.count());
+  inputs.workers = std::max(1U, workers_->count());
   inputs.budget = account_.budget();
   inputs.frame_duration = account_.frame_duration();
   const core::WindowLimits limits = core::decide_window(inputs);
@@ -242,7 +253,7 @@ GstStructure* StageElement::stats(const char* name) const {
   const core::WindowLimits window = dispatcher_->window();
   GstStructure* stats = to_structure(dispatcher_->sums(), name);
   gst_structure_set(
-      stats, "workers", G_TYPE_UINT, workers_.count(), "max-buffers",
+      stats, "workers", G_TYPE_UINT, workers_->count(), "max-buffers",
       G_TYPE_UINT, window.frames, "max-bytes", G_TYPE_UINT64, window.bytes,
       "latency-budget", G_TYPE_UINT64,
       static_cast<guint64>(account_.budget().count()), "deadlines-active",
@@ -264,7 +275,12 @@ GstFlowReturn StageElement::submit(Frame frame) {
     return GST_FLOW_ERROR;
   }
   if (needs_reconfigure_) open_epoch(sticky_->caps());
-  return dispatcher_->submit(std::move(frame), sticky_);
+  Workers::Copied copied;
+  std::optional<Frame> reachable = workers_->bring_in(std::move(frame), copied);
+  if (copied.buffers != 0)
+    dispatcher_->count_copies(copied.buffers, copied.bytes);
+  if (!reachable) return has_posted_error_ ? GST_FLOW_ERROR : GST_FLOW_FLUSHING;
+  return dispatcher_->submit(std::move(*reachable), sticky_);
 }
 
 GstFlowReturn StageElement::chain(BufferPtr buffer) {
@@ -296,7 +312,7 @@ void StageElement::post_latency() {
 
 void StageElement::open_epoch(GstCaps* caps) {
   needs_reconfigure_ = false;
-  workers_.relearn();
+  workers_->relearn();
   const bool pin = settings().late_policy == core::LatePolicy::kBypass &&
                    !is_per_stream_ &&
                    core::due_times_apply(account_.due_inputs());
@@ -304,6 +320,8 @@ void StageElement::open_epoch(GstCaps* caps) {
 }
 
 bool StageElement::on_caps(GstCaps* caps) {
+  if (const std::optional<Problem> problem = workers_->on_caps(caps))
+    return fail(problem->message, problem->way_out);
   const Settings now = settings();
   core::StageStateVerdict verdict;
   if (now.stage_state == core::StageState::kAuto)
@@ -355,12 +373,14 @@ GstFlowReturn StageElement::serialized_event(EventPtr event) {
 
 void StageElement::flush_start(EventPtr event) {
   gst_pad_push_event(src_, event.release());
+  workers_->interrupt(true);
   dispatcher_->begin_flush();
 }
 
 void StageElement::flush_stop(EventPtr event) {
   gst_pad_pause_task(src_);
   dispatcher_->finish_flush();
+  workers_->interrupt(false);
   fields_.flush();
   sticky_ = sticky_->flushed();
   gst_pad_push_event(src_, event.release());
@@ -382,7 +402,7 @@ bool StageElement::upstream_event(EventPtr event) {
     case GST_EVENT_NAVIGATION:
     case GST_EVENT_CUSTOM_UPSTREAM:
       // May be meant for the stage; what it does not take goes on from there.
-      if (workers_.exist()) return workers_.event_at_output(std::move(event));
+      if (workers_->exist()) return workers_->event_at_output(std::move(event));
       return gst_pad_push_event(sink_, event.release());
     default:
       // QOS among them: it would make elements of the stage drop by themselves.
@@ -393,8 +413,8 @@ bool StageElement::upstream_event(EventPtr event) {
 // ---- Queries ---------------------------------------------------------------
 
 bool StageElement::latency_query(GstQuery* query) {
-  const bool is_answered = workers_.exist()
-                               ? workers_.query_output(query)
+  const bool is_answered = workers_->exist()
+                               ? workers_->query_output(query)
                                : gst_pad_peer_query(sink_, query) != FALSE;
   if (!is_answered) return false;
   if (account_.refresh_budget()) {
@@ -408,7 +428,11 @@ bool StageElement::latency_query(GstQuery* query) {
 bool StageElement::serialized_query(GstQuery* query) {
   if (submit_waiting_field() != GST_FLOW_OK) return false;
   if (needs_reconfigure_) open_epoch(sticky_->caps());
-  return dispatcher_->answer_serialized(query, sticky_);
+  const bool is_answered = dispatcher_->answer_serialized(query, sticky_);
+  if (!is_answered || GST_QUERY_TYPE(query) != GST_QUERY_ALLOCATION)
+    return is_answered;
+  return workers_->offer_memory(
+      query, dispatcher_->window().frames + workers_->count());
 }
 
 bool StageElement::sink_query(GstQuery* query) {
@@ -416,7 +440,7 @@ bool StageElement::sink_query(GstQuery* query) {
   if (member_.count_on_path(query, src_, account_.is_automatic())) return true;
   const bool is_caps = GST_QUERY_TYPE(query) == GST_QUERY_CAPS ||
                        GST_QUERY_TYPE(query) == GST_QUERY_ACCEPT_CAPS;
-  if (is_caps && workers_.exist()) return workers_.query_input(query);
+  if (is_caps && workers_->exist()) return workers_->query_input(query);
   return gst_pad_query_default(sink_, GST_OBJECT_CAST(element_), query);
 }
 
@@ -427,7 +451,7 @@ bool StageElement::src_query(GstQuery* query) {
       return latency_query(query);
     case GST_QUERY_CAPS:
     case GST_QUERY_ACCEPT_CAPS:
-      if (workers_.exist()) return workers_.query_output(query);
+      if (workers_->exist()) return workers_->query_output(query);
       break;
     default:
       break;
@@ -437,20 +461,36 @@ bool StageElement::src_query(GstQuery* query) {
 
 // ---- Messages of the copies ------------------------------------------------
 
-void StageElement::post_copy_error(GstMessage* message) {
+void StageElement::on_stage_error(const std::string& worker,
+                                  const std::string& source,
+                                  const GError* error, const char* debug) {
   if (has_posted_error_.exchange(true)) return;
-  g_autoptr(GError) error = nullptr;
-  g_autofree gchar* debug = nullptr;
-  gst_message_parse_error(message, &error, &debug);
-  const std::string worker =
-      copy_name(GST_MESSAGE_SRC(message), GST_OBJECT_CAST(element_));
-  const std::string source = name_of(GST_MESSAGE_SRC(message));
   const std::string where =
       source == worker ? worker : worker + ", element '" + source + "'";
   gst_element_message_full(
       element_, GST_MESSAGE_ERROR, error->domain, error->code,
       g_strdup_printf("%s: %s", where.c_str(), error->message), g_strdup(debug),
       __FILE__, G_STRFUNC, __LINE__);
+}
+
+void StageElement::post_copy_error(GstMessage* message) {
+  g_autoptr(GError) error = nullptr;
+  g_autofree gchar* debug = nullptr;
+  gst_message_parse_error(message, &error, &debug);
+  on_stage_error(copy_name(GST_MESSAGE_SRC(message), GST_OBJECT_CAST(element_)),
+                 name_of(GST_MESSAGE_SRC(message)), error, debug);
+}
+
+void StageElement::on_problem(const Problem& problem) {
+  fail(problem.message, problem.way_out);
+}
+
+void StageElement::on_stage_thread(const std::string& element) {
+  {
+    const std::lock_guard lock(mutex_);
+    thread_culprit_ = element;
+  }
+  if (is_started_) refuse_threads(element);
 }
 
 // Whether the message is the element's own business. (transfer none)
@@ -464,11 +504,7 @@ bool StageElement::on_message(GstMessage* message) {
   GstElement* owner = nullptr;
   gst_message_parse_stream_status(message, &type, &owner);
   if (type != GST_STREAM_STATUS_TYPE_CREATE || is_port(owner)) return false;
-  {
-    const std::lock_guard lock(mutex_);
-    thread_culprit_ = name_of(owner);
-  }
-  if (is_started_) refuse_threads(name_of(owner));
+  on_stage_thread(name_of(owner));
   return true;
 }
 

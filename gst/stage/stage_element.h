@@ -23,11 +23,11 @@
 #include "stage/field_pairing.h"
 #include "stage/latency_account.h"
 #include "stage/stage_prototype.h"
-#include "stage/thread_workers.h"
+#include "stage/workers.h"
 
 namespace dispatch::stage {
 
-class StageElement {
+class StageElement final : private WorkersHost {
  public:
   static constexpr guint64 kAutomaticBudget = G_MAXUINT64;
 
@@ -42,10 +42,12 @@ class StageElement {
     guint64 max_bytes = 0;  // 0: automatic
   };
 
-  // `element` (transfer none) is a bin and owns this; `sink` and `src`
-  // (transfer none) are its pads. `setup` is called for each copy.
+  // `element` (transfer none) owns this; `sink` and `src` (transfer none) are
+  // its pads. `make_workers` is called once, at once.
+  using MakeWorkers =
+      std::function<std::unique_ptr<Workers>(StagePrototype&, WorkersHost&)>;
   StageElement(GstElement* element, GstPad* sink, GstPad* src,
-               ThreadWorkers::SetupFn setup);
+               const MakeWorkers& make_workers);
 
   // Any thread.
   Settings settings() const;
@@ -56,6 +58,7 @@ class StageElement {
   GstStructure* stats(const char* name) const;
 
   // State changes; on their thread.
+  bool check();
   void join_domain() { member_.join(); }
   void leave_domain() { member_.leave(); }
   void on_context(GstContext* context) { member_.on_context(context); }
@@ -85,6 +88,10 @@ class StageElement {
   bool on_message(GstMessage* message);
 
  private:
+  void on_problem(const Problem& problem) override;
+  void on_stage_error(const std::string& worker, const std::string& source,
+                      const GError* error, const char* debug) override;
+  void on_stage_thread(const std::string& element) override;
   bool fail(const std::string& message, const std::string& debug);
   bool refuse_several_workers(const Settings& settings,
                               const std::string& reason);
@@ -111,7 +118,7 @@ class StageElement {
   DomainMember member_;
   LatencyAccount account_;
   StagePrototype prototype_;
-  ThreadWorkers workers_;
+  const std::unique_ptr<Workers> workers_;
   // Shared with workers that are set aside and may outlive the element.
   const std::shared_ptr<Negotiation> negotiation_;
   const std::shared_ptr<Dispatcher> dispatcher_;

@@ -7,17 +7,14 @@ namespace dispatch::stage {
 
 namespace {
 
-// Sets the property of `from` on the element of the same name in `copy`.
-void copy_property(GObject* from, GstElement* copy, const std::string& element,
-                   const char* property) {
-  const ElementPtr to(gst_bin_get_by_name(GST_BIN(copy), element.c_str()));
-  if (!to) return;
+void pass_on(GObject* from, const std::string& element, const char* property,
+             const StagePrototype::SetFn& set) {
   GParamSpec* pspec =
       g_object_class_find_property(G_OBJECT_GET_CLASS(from), property);
   GValue value = G_VALUE_INIT;
   g_value_init(&value, G_PARAM_SPEC_VALUE_TYPE(pspec));
   g_object_get_property(from, property, &value);
-  g_object_set_property(G_OBJECT(to.get()), property, &value);
+  set(element, property, &value);
   g_value_unset(&value);
 }
 
@@ -69,7 +66,7 @@ void StagePrototype::on_deep_notify(GstObject*, GstObject* origin,
 
 void StagePrototype::spread(GstObject* origin, GParamSpec* pspec) {
   const std::string element = GST_OBJECT_NAME(origin);
-  std::vector<ElementPtr> copies;
+  std::vector<SetFn> copies;
   {
     const std::lock_guard lock(mutex_);
     const bool is_known = std::any_of(
@@ -77,19 +74,18 @@ void StagePrototype::spread(GstObject* origin, GParamSpec* pspec) {
           return setting.element == element && setting.property == pspec->name;
         });
     if (!is_known) settings_.push_back({element, pspec->name});
-    for (const ElementPtr& copy : copies_)
-      copies.push_back(share_object(copy.get()));
+    copies = copies_;
   }
-  for (const ElementPtr& copy : copies)
-    copy_property(G_OBJECT(origin), copy.get(), element, pspec->name);
+  for (const SetFn& set : copies)
+    pass_on(G_OBJECT(origin), element, pspec->name, set);
 }
 
-void StagePrototype::attach(GstElement* copy) {
+void StagePrototype::attach(SetFn set) {
   std::vector<Setting> settings;
   ElementPtr bin;
   {
     const std::lock_guard lock(mutex_);
-    copies_.push_back(share_object(copy));
+    copies_.push_back(set);
     settings = settings_;
     bin = share_object(bin_.get());
   }
@@ -97,8 +93,8 @@ void StagePrototype::attach(GstElement* copy) {
     const ElementPtr from(
         gst_bin_get_by_name(GST_BIN(bin.get()), setting.element.c_str()));
     if (from)
-      copy_property(G_OBJECT(from.get()), copy, setting.element,
-                    setting.property.c_str());
+      pass_on(G_OBJECT(from.get()), setting.element, setting.property.c_str(),
+              set);
   }
 }
 

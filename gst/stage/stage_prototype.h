@@ -7,6 +7,7 @@
 // Thread: thread-safe. No lock is held while setting properties.
 #pragma once
 
+#include <functional>
 #include <mutex>
 #include <string>
 #include <vector>
@@ -28,8 +29,12 @@ class StagePrototype {
   // (transfer full)
   GstElement* bin();
 
+  // Sets a property of the element of that name in one copy.
+  using SetFn =
+      std::function<void(const std::string& element,
+                         const std::string& property, const GValue* value)>;
   // Sets on a new copy what has been set here, and from now on what will be.
-  void attach(GstElement* copy);
+  void attach(SetFn set);
   void detach_all();
 
  private:
@@ -46,7 +51,7 @@ class StagePrototype {
   std::string description_;
   ElementPtr bin_;
   std::vector<Setting> settings_;  // in the order in which they were first set
-  std::vector<ElementPtr> copies_;
+  std::vector<SetFn> copies_;
 };
 
 }  // namespace dispatch::stage

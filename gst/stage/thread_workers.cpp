@@ -8,38 +8,52 @@ GST_DEBUG_CATEGORY_EXTERN(stage_element_debug);
 
 namespace dispatch::stage {
 
+namespace {
+
+// Sets properties of elements of a copy.
+StagePrototype::SetFn setter_for(GstElement* copy) {
+  return [copy = std::shared_ptr<GstElement>(share_object(copy).release(),
+                                             gst_object_unref)](
+             const std::string& element, const std::string& property,
+             const GValue* value) {
+    const ElementPtr to(
+        gst_bin_get_by_name(GST_BIN(copy.get()), element.c_str()));
+    if (to) g_object_set_property(G_OBJECT(to.get()), property.c_str(), value);
+  };
+}
+
+}  // namespace
+
 ThreadWorkers::ThreadWorkers(GstElement* bin, StagePrototype& prototype,
                              SetupFn setup)
     : bin_(bin), prototype_(prototype), setup_(std::move(setup)) {}
 
 void ThreadWorkers::add(ParsedStage stage, unsigned number,
-                        const std::shared_ptr<Negotiation>& negotiation,
-                        const std::shared_ptr<WorkerListener>& listener) {
-  auto copy = std::make_unique<StageCopy>(std::move(stage), number, negotiation,
-                                          keeping_);
+                        const WorkersPlan& plan) {
+  auto copy = std::make_unique<StageCopy>(std::move(stage), number,
+                                          plan.negotiation, keeping_);
   GstElement* bin = copy->bin();
-  prototype_.attach(bin);
+  prototype_.attach(setter_for(bin));
   gst_bin_add(GST_BIN(bin_), bin);
   setup_(bin, number);
-  auto worker = std::make_shared<ThreadWorker>(std::move(copy), listener);
+  auto worker = std::make_shared<ThreadWorker>(std::move(copy), plan.listener);
   const std::lock_guard lock(mutex_);
   workers_.push_back(std::move(worker));
 }
 
-void ThreadWorkers::build(ParsedStage first, const std::string& description,
-                          unsigned count,
-                          const std::shared_ptr<Negotiation>& negotiation,
-                          const std::shared_ptr<WorkerListener>& listener) {
+std::optional<Problem> ThreadWorkers::build(ParsedStage first,
+                                            WorkersPlan plan) {
   {
     const std::lock_guard lock(mutex_);
     keeping_ = std::make_shared<core::OriginalKeeping>();
   }
-  add(std::move(first), 0, negotiation, listener);
-  for (unsigned number = 1; number < count; ++number) {
+  add(std::move(first), 0, plan);
+  for (unsigned number = 1; number < plan.count; ++number) {
     // It parsed before, and what it needs is there.
-    auto next = parse_stage(description);
-    add(std::move(std::get<ParsedStage>(next)), number, negotiation, listener);
+    auto next = parse_stage(plan.description);
+    add(std::move(std::get<ParsedStage>(next)), number, plan);
   }
+  return std::nullopt;
 }
 
 void ThreadWorkers::start() {
@@ -79,6 +93,8 @@ std::vector<std::shared_ptr<Worker>> ThreadWorkers::all() const {
   const std::lock_guard lock(mutex_);
   return {workers_.begin(), workers_.end()};
 }
+
+std::optional<Problem> ThreadWorkers::on_caps(GstCaps*) { return std::nullopt; }
 
 void ThreadWorkers::relearn() {
   const std::lock_guard lock(mutex_);

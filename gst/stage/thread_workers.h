@@ -4,8 +4,7 @@
 //
 // For: building the copies inside the element, which is a bin, and starting and
 // ending the threads. Not for: what the workers do (dispatcher).
-// Thread: build() to finish_close() on the thread of the state change; the
-// others are thread-safe. No lock is held while calling into GStreamer.
+// Thread: as said in stage/workers.h.
 #pragma once
 
 #include <functional>
@@ -16,10 +15,11 @@
 
 #include "stage/stage_prototype.h"
 #include "stage/thread_worker.h"
+#include "stage/workers.h"
 
 namespace dispatch::stage {
 
-class ThreadWorkers {
+class ThreadWorkers final : public Workers {
  public:
   // Called for each copy (transfer none) when it has been built.
   using SetupFn = std::function<void(GstElement* copy, unsigned number)>;
@@ -27,33 +27,25 @@ class ThreadWorkers {
   // `bin` (transfer none): the element.
   ThreadWorkers(GstElement* bin, StagePrototype& prototype, SetupFn setup);
 
-  // `first` is `description`, parsed once already. Copies are children of the
-  // bin afterwards and follow its state.
-  void build(ParsedStage first, const std::string& description, unsigned count,
-             const std::shared_ptr<Negotiation>& negotiation,
-             const std::shared_ptr<WorkerListener>& listener);
-  void start();
-  // Ends the idle threads. A copy that is busy is not waited for: it leaves the
-  // bin and takes itself down when it comes back.
-  void begin_close();
-  // Takes the copies down that are still in the bin.
-  void finish_close();
+  // Copies are children of the bin afterwards and follow its state. A copy that
+  // is busy when the element closes leaves the bin and takes itself down when
+  // it comes back.
+  std::optional<Problem> build(ParsedStage first, WorkersPlan plan) override;
+  void start() override;
+  void begin_close() override;
+  void finish_close() override;
 
-  unsigned count() const;
-  std::vector<std::shared_ptr<Worker>> all() const;
-  // The stage may behave differently from now on: new caps.
-  void relearn();
+  unsigned count() const override;
+  std::vector<std::shared_ptr<Worker>> all() const override;
+  std::optional<Problem> on_caps(GstCaps* caps) override;
+  void relearn() override;
 
-  // Through the stage of the first worker. False without workers too.
-  bool exist() const { return count() != 0; }
-  bool query_input(GstQuery* query) const;   // as if it came from upstream
-  bool query_output(GstQuery* query) const;  // as if it came from downstream
-  bool event_at_output(EventPtr event) const;
+  bool query_input(GstQuery* query) const override;
+  bool query_output(GstQuery* query) const override;
+  bool event_at_output(EventPtr event) const override;
 
  private:
-  void add(ParsedStage stage, unsigned number,
-           const std::shared_ptr<Negotiation>& negotiation,
-           const std::shared_ptr<WorkerListener>& listener);
+  void add(ParsedStage stage, unsigned number, const WorkersPlan& plan);
   std::shared_ptr<ThreadWorker> front() const;
 
   GstElement* const bin_;

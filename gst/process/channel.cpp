@@ -1,0 +1,295 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+#include "process/channel.h"
+
+#include <cstring>
+#include <utility>
+
+#include "os/memfd.h"
+
+namespace dispatch::process {
+
+namespace {
+
+using core::protocol::MessageHeader;
+using core::protocol::MessageType;
+
+// Messages in front of the fields of which there is room for a header.
+constexpr std::size_t kMaxFieldBytes =
+    os::kMaxPacketBytes - sizeof(MessageHeader);
+// Fields in a memory of their own: far above any caps or tags.
+constexpr std::size_t kMaxMemoryBytes = 64 * 1024 * 1024;
+
+bool is_request(MessageType type) {
+  switch (type) {
+    case core::protocol::kMessageStageQuery:
+    case core::protocol::kMessageNeedSlot:
+    case core::protocol::kMessageEnterEpoch:
+    case core::protocol::kMessageBindEpoch:
+    case core::protocol::kMessagePadQuery:
+      return true;
+    default:
+      return false;
+  }
+}
+
+Bytes with_header(MessageHeader header, std::span<const std::byte> fields) {
+  Bytes bytes(sizeof header + fields.size());
+  std::memcpy(bytes.data(), &header, sizeof header);
+  if (!fields.empty())
+    std::memcpy(bytes.data() + sizeof header, fields.data(), fields.size());
+  return bytes;
+}
+
+os::UniqueFd in_memory(const Bytes& fields) {
+  auto made = os::create_memfd("gst-dispatch-message", fields.size());
+  if (!made) return {};
+  os::UniqueFd fd = made.take();
+  {
+    auto mapping = os::Mapping::make(fd.get(), fields.size(),
+                                     os::Mapping::Access::kReadWrite);
+    if (!mapping) return {};
+    std::memcpy(mapping->data(), fields.data(), fields.size());
+  }
+  if (!os::seal(fd.get(), os::Seal::kSizeAndNoNewWriters)) return {};
+  return fd;
+}
+
+std::optional<Bytes> from_memory(int fd, std::size_t bytes) {
+  if (bytes > kMaxMemoryBytes || !os::keeps_size(fd) || os::size_of(fd) < bytes)
+    return std::nullopt;
+  auto mapping = os::Mapping::make(fd, bytes, os::Mapping::Access::kRead);
+  if (!mapping) return std::nullopt;
+  return Bytes(mapping->data(), mapping->data() + bytes);
+}
+
+// Answers that wait for each other must not wait for a thread.
+GThreadPool* pool() {
+  static GThreadPool* const pool = g_thread_pool_new(
+      [](gpointer data, gpointer) {
+        const std::unique_ptr<std::function<void()>> call(
+            static_cast<std::function<void()>*>(data));
+        (*call)();
+      },
+      nullptr, /*max_threads=*/-1, /*exclusive=*/FALSE, nullptr);
+  return pool;
+}
+
+void run_in_pool(std::function<void()> call) {
+  g_thread_pool_push(pool(), new std::function<void()>(std::move(call)),
+                     nullptr);
+}
+
+}  // namespace
+
+void MessageFields::append(
+    const std::function<void(core::FieldWriter&)>& write) {
+  core::FieldWriter measure({});
+  write(measure);
+  const std::size_t before = bytes_.size();
+  bytes_.resize(before + measure.needed());
+  core::FieldWriter to(std::span(bytes_).subspan(before));
+  write(to);
+}
+
+std::uint64_t IncomingMessage::number(core::protocol::FieldTag tag,
+                                      std::uint64_t otherwise) const {
+  const std::optional<core::Field> field = find(tag);
+  return field ? field->number().value_or(otherwise) : otherwise;
+}
+
+std::string IncomingMessage::text(core::protocol::FieldTag tag) const {
+  const std::optional<core::Field> field = find(tag);
+  return field ? std::string(field->text()) : std::string();
+}
+
+Channel::Channel(os::UniqueFd socket, MessageFn on_message,
+                 RequestFn on_request)
+    : socket_(std::move(socket)),
+      on_message_(std::move(on_message)),
+      on_request_(std::move(on_request)) {}
+
+Channel::~Channel() { close(); }
+
+// ---- Sending ---------------------------------------------------------------
+
+void Channel::send(MessageType type, const MessageFields& fields,
+                   std::span<const int> fds) {
+  send_packet(type, 0, fields.bytes(), fds);
+}
+
+void Channel::send_packet(MessageType type, std::uint32_t id,
+                          const Bytes& fields, std::span<const int> fds) {
+  MessageHeader header;
+  header.type = static_cast<std::uint16_t>(type);
+  header.id = id;
+  header.bytes = static_cast<std::uint32_t>(fields.size());
+  Outgoing outgoing;
+  if (fields.size() > kMaxFieldBytes) {
+    header.flags = core::protocol::kFieldsInMemory;
+    outgoing.fds.push_back(in_memory(fields));
+    outgoing.bytes = with_header(header, {});
+  } else {
+    outgoing.bytes = with_header(header, fields);
+  }
+  // Of its own, because it may have to wait.
+  for (const int fd : fds) outgoing.fds.push_back(os::UniqueFd::duplicate(fd));
+
+  std::function<void()> on_waiting;
+  {
+    const std::lock_guard lock(mutex_);
+    if (is_closed_) return;
+    if (waiting_.empty() && send_now(outgoing)) return;
+    if (waiting_.empty()) on_waiting = on_waiting_;
+    waiting_.push_back(std::move(outgoing));
+  }
+  if (on_waiting) on_waiting();
+}
+
+// False: it has to wait. A peer that is gone takes everything.
+bool Channel::send_now(const Outgoing& outgoing) {
+  std::vector<int> fds;
+  for (const os::UniqueFd& fd : outgoing.fds) fds.push_back(fd.get());
+  return os::send_packet(socket_.get(), outgoing.bytes, fds) !=
+         os::Sent::kFull;
+}
+
+bool Channel::has_waiting() const {
+  const std::lock_guard lock(mutex_);
+  return !waiting_.empty();
+}
+
+void Channel::send_waiting() {
+  const std::lock_guard lock(mutex_);
+  while (!waiting_.empty() && send_now(waiting_.front())) waiting_.pop_front();
+}
+
+void Channel::set_on_waiting(std::function<void()> on_waiting) {
+  const std::lock_guard lock(mutex_);
+  on_waiting_ = std::move(on_waiting);
+}
+
+// ---- Asking ----------------------------------------------------------------
+
+std::optional<IncomingMessage> Channel::ask(MessageType type,
+                                            const MessageFields& fields,
+                                            core::Duration patience) {
+  Pending pending;
+  std::uint32_t id = 0;
+  {
+    const std::lock_guard lock(mutex_);
+    if (is_closed_) return std::nullopt;
+    while (++last_id_ == 0 || pending_.count(last_id_) != 0) continue;
+    id = last_id_;
+    pending_[id] = &pending;
+  }
+  send_packet(type, id, fields.bytes(), {});
+  std::unique_lock lock(mutex_);
+  const auto is_over = [&] { return pending.is_done || is_closed_; };
+  if (patience == core::Duration::max()) {
+    changed_.wait(lock, is_over);
+  } else {
+    changed_.wait_for(lock, patience, is_over);
+  }
+  pending_.erase(id);
+  return std::move(pending.reply);
+}
+
+void Channel::on_reply(IncomingMessage reply) {
+  const std::lock_guard lock(mutex_);
+  const auto found = pending_.find(reply.id);
+  if (found == pending_.end()) return;  // nobody waits any more
+  found->second->is_done = true;
+  found->second->reply = std::move(reply);
+  changed_.notify_all();
+}
+
+void Channel::answer(IncomingMessage request) {
+  {
+    const std::lock_guard lock(mutex_);
+    if (is_closed_) return;
+    ++answering_;
+  }
+  run_in_pool([self = shared_from_this(),
+               request = std::make_shared<IncomingMessage>(
+                   std::move(request))]() mutable {
+    const MessageFields reply = self->on_request_(*request);
+    self->send_packet(core::protocol::kMessageReply, request->id, reply.bytes(),
+                      {});
+    const std::lock_guard lock(self->mutex_);
+    --self->answering_;
+    self->changed_.notify_all();
+  });
+}
+
+void Channel::close() {
+  std::unique_lock lock(mutex_);
+  is_closed_ = true;
+  on_waiting_ = nullptr;
+  changed_.notify_all();
+  changed_.wait(lock, [&] { return answering_ == 0; });
+}
+
+// ---- Receiving -------------------------------------------------------------
+
+bool Channel::receive_all(std::string& problem) {
+  for (;;) {
+    os::Packet packet;
+    switch (os::receive_packet(socket_.get(), packet)) {
+      case os::Received::kPacket:
+        if (!take_packet(std::move(packet), problem)) return false;
+        break;
+      case os::Received::kNothingYet:
+        return true;
+      case os::Received::kClosed:
+        return false;
+      case os::Received::kBad:
+        problem = "a packet that is too large";
+        return false;
+    }
+  }
+}
+
+bool Channel::take_packet(os::Packet packet, std::string& problem) {
+  MessageHeader header;
+  if (packet.bytes.size() < sizeof header) {
+    problem = "a message without a header";
+    return false;
+  }
+  std::memcpy(&header, packet.bytes.data(), sizeof header);
+  if (header.magic != core::protocol::kMagic) {
+    problem = "magic";
+    return false;
+  }
+  IncomingMessage message;
+  message.type = static_cast<MessageType>(header.type);
+  message.id = header.id;
+  message.fds = std::move(packet.fds);
+  if ((header.flags & core::protocol::kFieldsInMemory) != 0) {
+    std::optional<Bytes> fields;
+    if (!message.fds.empty())
+      fields = from_memory(message.fds.front().get(), header.bytes);
+    if (!fields) {
+      problem = "fields in memory";
+      return false;
+    }
+    message.fields = std::move(*fields);
+    message.fds.erase(message.fds.begin());
+  } else {
+    message.fields.assign(packet.bytes.begin() + sizeof header,
+                          packet.bytes.end());
+    if (message.fields.size() != header.bytes) {
+      problem = "bytes";
+      return false;
+    }
+  }
+  if (message.type == core::protocol::kMessageReply) {
+    on_reply(std::move(message));
+  } else if (is_request(message.type)) {
+    answer(std::move(message));
+  } else {
+    on_message_(message);
+  }
+  return true;
+}
+
+}  // namespace dispatch::process

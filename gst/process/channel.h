@@ -1,0 +1,145 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+//
+// Messages between a dispatcher and one worker process, over their socket.
+//
+// For: sending, receiving, and asking: a request is answered on a thread of a
+// pool of its own, because answering may take its time, and may itself ask back.
+// Not for: frames (they go through shared memory), what messages mean.
+//
+// Thread: thread-safe. The owner runs receive_all() on one thread whenever the
+// socket is readable. Sending never blocks: what the socket does not take waits
+// in a queue and is sent from send_waiting(), when the socket is writable.
+// Failure: of a socket that was closed, or of a peer that breaks the rules,
+// receive_all() tells; requests in flight end without an answer.
+#pragma once
+
+#include <condition_variable>
+#include <deque>
+#include <functional>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "core/field_list.h"
+#include "core/instant.h"
+#include "core/worker_protocol.h"
+#include "os/packet_socket.h"
+#include "process/event_codec.h"
+
+namespace dispatch::process {
+
+// A message on its way out: its fields grow as they are added.
+class MessageFields {
+ public:
+  template <typename T>
+  MessageFields& add(core::protocol::FieldTag tag, const T& value) {
+    const auto tag_number = static_cast<std::uint16_t>(tag);
+    append([&](core::FieldWriter& to) { to.add(tag_number, value); });
+    return *this;
+  }
+  template <typename T>
+  MessageFields& add_struct(core::protocol::FieldTag tag, const T& value) {
+    const auto tag_number = static_cast<std::uint16_t>(tag);
+    append([&](core::FieldWriter& to) { to.add_struct(tag_number, value); });
+    return *this;
+  }
+  MessageFields& add_number(core::protocol::FieldTag tag, std::uint64_t value) {
+    return add<std::uint64_t>(tag, value);
+  }
+  MessageFields& add_text(core::protocol::FieldTag tag, std::string_view text) {
+    return add<std::string_view>(tag, text);
+  }
+  MessageFields& add_bytes(core::protocol::FieldTag tag,
+                           std::span<const std::byte> bytes) {
+    return add<std::span<const std::byte>>(tag, bytes);
+  }
+
+  const Bytes& bytes() const { return bytes_; }
+
+ private:
+  void append(const std::function<void(core::FieldWriter&)>& write);
+  Bytes bytes_;
+};
+
+// A message that has come.
+struct IncomingMessage {
+  core::protocol::MessageType type{};
+  std::uint32_t id = 0;  // of a request; else 0
+  Bytes fields;
+  std::vector<os::UniqueFd> fds;
+
+  std::optional<core::Field> find(core::protocol::FieldTag tag) const {
+    return core::find_field(fields, static_cast<std::uint16_t>(tag));
+  }
+  std::uint64_t number(core::protocol::FieldTag tag,
+                       std::uint64_t otherwise = 0) const;
+  std::string text(core::protocol::FieldTag tag) const;
+};
+
+class Channel : public std::enable_shared_from_this<Channel> {
+ public:
+  // What came and is no request: on the thread of receive_all(), in order.
+  using MessageFn = std::function<void(IncomingMessage& message)>;
+  // A request: on a thread of the pool. What it returns is the reply.
+  using RequestFn = std::function<MessageFields(IncomingMessage& request)>;
+
+  Channel(os::UniqueFd socket, MessageFn on_message, RequestFn on_request);
+  ~Channel();
+
+  int socket() const { return socket_.get(); }
+
+  void send(core::protocol::MessageType type, const MessageFields& fields = {},
+            std::span<const int> fds = {});
+  // Waits for the reply; nothing if it does not come in time, or at all.
+  std::optional<IncomingMessage> ask(core::protocol::MessageType type,
+                                     const MessageFields& fields,
+                                     core::Duration patience);
+
+  // Reads all that is there. False: the peer is gone, or `problem` says what
+  // rule it broke.
+  bool receive_all(std::string& problem);
+  // Whether something waits for the socket to be writable.
+  bool has_waiting() const;
+  void send_waiting();
+
+  // No message is taken any more, no request is answered; those that are being
+  // answered are waited for.
+  void close();
+
+  // Called, on any thread, when has_waiting() becomes true.
+  void set_on_waiting(std::function<void()> on_waiting);
+
+ private:
+  struct Outgoing {
+    Bytes bytes;
+    std::vector<os::UniqueFd> fds;
+  };
+  struct Pending {
+    bool is_done = false;
+    std::optional<IncomingMessage> reply;
+  };
+  void send_packet(core::protocol::MessageType type, std::uint32_t id,
+                   const Bytes& fields, std::span<const int> fds);
+  bool send_now(const Outgoing& outgoing);
+  bool take_packet(os::Packet packet, std::string& problem);
+  void answer(IncomingMessage request);
+  void on_reply(IncomingMessage reply);
+
+  const os::UniqueFd socket_;
+  const MessageFn on_message_;
+  const RequestFn on_request_;
+  mutable std::mutex mutex_;
+  std::condition_variable changed_;
+  // All under mutex_:
+  std::deque<Outgoing> waiting_;
+  std::function<void()> on_waiting_;
+  std::map<std::uint32_t, Pending*> pending_;
+  std::uint32_t last_id_ = 0;
+  unsigned answering_ = 0;
+  bool is_closed_ = false;
+};
+
+}  // namespace dispatch::process

@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+//
+// The GObject side that the elements with a stage have in common.
+//
+// For: their pads, their common properties, the child `stage`, the order of
+// what happens in a state change. Not for: what is one element's own (the
+// shells in plugins/), decisions.
+// Thread: as GObject and GStreamer call it.
+#pragma once
+
+#include "stage/stage_element.h"
+
+namespace dispatch::stage {
+
+// ---- Pads ------------------------------------------------------------------
+
+// What a shell needs before its StageElement: two pads on `element` (transfer
+// none) made from the class's templates "sink" and "src".
+struct ShellPads {
+  GstPad* sink;  // (transfer none)
+  GstPad* src;   // (transfer none)
+};
+ShellPads add_pads(GstElement* element);
+// From now on the pads are `impl`'s (borrowed).
+void wire_pads(const ShellPads& pads, StageElement* impl);
+
+// ---- State changes ---------------------------------------------------------
+
+// Around the parent class's function.
+using ChangeState = GstStateChangeReturn (*)(GstElement*, GstStateChange);
+GstStateChangeReturn change_state(StageElement& impl, GstElement* element,
+                                  GstStateChange transition,
+                                  ChangeState parent);
+
+// ---- Properties ------------------------------------------------------------
+
+// Their ids; those of an element's own begin at kFirstOwnProperty.
+enum CommonProperty : guint {
+  kPropertyStage = 1,
+  kPropertyStageState,
+  kPropertyMaxWorkers,
+  kPropertyLatencyBudget,
+  kPropertyLatePolicy,
+  kPropertyDeadlines,
+  kPropertyMaxBuffers,
+  kPropertyMaxBytes,
+  kPropertyStats,
+  kFirstOwnProperty,
+};
+
+// What differs between the elements.
+struct PropertyTexts {
+  const char* max_workers;
+  const char* max_bytes;
+  const char* stats;
+  guint max_max_workers;
+};
+void install_common_properties(GObjectClass* klass, const PropertyTexts& texts);
+// False: not one of them.
+bool set_common_property(StageElement& impl, guint id, const GValue* value);
+// `stats_name`: of the structure.
+bool get_common_property(StageElement& impl, guint id, GValue* value,
+                         const char* stats_name);
+
+// When a property may be set.
+inline constexpr auto kReadWrite =
+    static_cast<GParamFlags>(G_PARAM_READWRITE | G_PARAM_STATIC_STRINGS);
+inline constexpr auto kMutableReady =
+    static_cast<GParamFlags>(kReadWrite | GST_PARAM_MUTABLE_READY);
+inline constexpr auto kMutablePlaying =
+    static_cast<GParamFlags>(kReadWrite | GST_PARAM_MUTABLE_PLAYING);
+inline constexpr auto kReadOnly =
+    static_cast<GParamFlags>(G_PARAM_READABLE | G_PARAM_STATIC_STRINGS);
+
+}  // namespace dispatch::stage

@@ -1,0 +1,126 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+//
+// The workers of one element: what an element needs of them, be they threads
+// or processes.
+//
+// For: building, starting and ending workers; asking their stage what it takes
+// and gives; bringing frames to where the workers can reach them. Not for:
+// which worker does what (dispatcher), wiring (stage_element).
+// Thread: build() to finish_close() on the thread of the state change; the
+// others are thread-safe. No lock is held while calling into GStreamer.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "core/instant.h"
+#include "stage/negotiation.h"
+#include "stage/stage_description.h"
+#include "stage/worker.h"
+
+namespace dispatch::stage {
+
+// What goes wrong with workers, for the user.
+struct Problem {
+  std::string message;  // names the culprit
+  std::string way_out;
+};
+
+// Where workers say what does not belong to a job. Thread-safe; no lock held.
+class WorkersHost {
+ public:
+  virtual ~WorkersHost() = default;
+
+  // The element goes no further: told once.
+  virtual void on_problem(const Problem& problem) = 0;
+  // An ERROR of `source`, an element of the stage; `worker` is "worker0".
+  virtual void on_stage_error(const std::string& worker,
+                              const std::string& source, const GError* error,
+                              const char* debug) = 0;
+  // An element of the stage starts a thread of its own.
+  virtual void on_stage_thread(const std::string& element) = 0;
+};
+
+// Ends of jobs that are found by looking into memory, instead of being told by
+// a thread of the worker's. Thread-safe.
+class Reports {
+ public:
+  virtual ~Reports() = default;
+
+  // Calls WorkerListener::on_finished() for each job that has ended since the
+  // last time, and says whether there was any. One thread at a time does it;
+  // another one returns at once. No lock may be held.
+  virtual bool take() = 0;
+  // A state of the bell, for wait().
+  virtual std::uint32_t look() const = 0;
+  // Sleeps until a job ends, ring() is called after the look() that gave
+  // `seen`, or `until` comes. May return early.
+  virtual void wait(std::uint32_t seen,
+                    std::optional<core::MonotonicTime> until) = 0;
+  virtual void ring() = 0;
+};
+
+struct WorkersPlan {
+  std::string description;
+  unsigned count = 1;
+  bool is_per_stream = false;
+  std::shared_ptr<Negotiation> negotiation;
+  std::shared_ptr<WorkerListener> listener;
+};
+
+class Workers {
+ public:
+  virtual ~Workers() = default;
+
+  // NULL to READY: whether what the element is set to can be had at all.
+  virtual std::optional<Problem> check() { return std::nullopt; }
+  // READY to PAUSED. `first` is the description, parsed once already.
+  virtual std::optional<Problem> build(ParsedStage first, WorkersPlan plan) = 0;
+  // When pads and copies are in PAUSED.
+  virtual void start() = 0;
+  // Ends the idle ones; a busy one is not waited for.
+  virtual void begin_close() = 0;
+  // Lets go of the rest, when the pads are quiet.
+  virtual void finish_close() = 0;
+
+  virtual unsigned count() const = 0;
+  bool exist() const { return count() != 0; }
+  virtual std::vector<std::shared_ptr<Worker>> all() const = 0;
+  // Null if the workers call their listener themselves.
+  virtual std::shared_ptr<Reports> reports() { return nullptr; }
+  // The element went to PLAYING with this clock and base time.
+  virtual void play(GstElement* element) {}
+
+  // New input caps: whether the workers can take such memory, and are to learn
+  // anew what the stage does with it.
+  virtual std::optional<Problem> on_caps(GstCaps* caps) = 0;
+  // The stage is to choose anew.
+  virtual void relearn() {}
+
+  // Makes of a frame one that the workers can reach; `copied` counts what had
+  // to be copied for it. Nothing: interrupted, or an error that was told to the
+  // host.
+  struct Copied {
+    std::uint64_t buffers = 0;
+    std::uint64_t bytes = 0;
+  };
+  virtual std::optional<Frame> bring_in(Frame frame, Copied& copied) {
+    return frame;
+  }
+  // Ends waits in bring_in() until interrupt(false).
+  virtual void interrupt(bool on) {}
+  // Adds what the workers can reach to the answer of upstream's ALLOCATION
+  // query. False: it was to be had, and is not; the host has been told.
+  virtual bool offer_memory(GstQuery* query, unsigned min_buffers) {
+    return true;
+  }
+
+  // Through the stage of the first worker. False without workers too.
+  virtual bool query_input(GstQuery* query) const = 0;   // as from upstream
+  virtual bool query_output(GstQuery* query) const = 0;  // as from downstream
+  virtual bool event_at_output(EventPtr event) const = 0;
+};
+
+}  // namespace dispatch::stage
