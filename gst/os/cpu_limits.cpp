@@ -7,8 +7,9 @@
 #include <cmath>
 #include <fstream>
 #include <optional>
-#include <sstream>
 #include <thread>
+
+#include "os/control_groups.h"
 
 namespace dispatch::os {
 
@@ -51,52 +52,18 @@ std::optional<double> read_cfs_quota(const std::string& folder) {
   return quota / period;
 }
 
-std::string parent_group(const std::string& group) {
-  const auto slash = group.find_last_of('/');
-  return slash == std::string::npos ? "" : group.substr(0, slash);
-}
-
-// The smallest quota of `group` and of the groups above it.
-template <typename Reader>
-std::optional<double> smallest_quota(const std::string& mount,
-                                     std::string group, Reader read) {
-  std::optional<double> smallest;
-  for (;;) {
-    const std::optional<double> quota = read(mount + group);
-    if (quota && (!smallest || *quota < *smallest)) smallest = quota;
-    if (group.empty()) return smallest;
-    group = parent_group(group);
-  }
-}
-
-// A line of /proc/self/cgroup is "ID:CONTROLLERS:GROUP"; v2 has ID 0 and no
-// controllers.
-std::optional<double> quota_of_line(const std::string& root,
-                                    const std::string& line) {
-  std::istringstream fields(line);
-  std::string id;
-  std::string controllers;
-  std::string group;
-  std::getline(fields, id, ':');
-  std::getline(fields, controllers, ':');
-  std::getline(fields, group);
-  if (group == "/") group.clear();
-  if (controllers.empty())
-    return smallest_quota(root + "/sys/fs/cgroup", group, read_cpu_max);
-  if (("," + controllers + ",").find(",cpu,") == std::string::npos)
-    return std::nullopt;
-  return smallest_quota(root + "/sys/fs/cgroup/cpu", group, read_cfs_quota);
-}
-
 }  // namespace
 
 unsigned usable_cpus(const std::string& root) {
   unsigned cpus = cpus_by_affinity();
-  std::ifstream groups(root + "/proc/self/cgroup");
-  for (std::string line; std::getline(groups, line);) {
-    const std::optional<double> quota = quota_of_line(root, line);
-    if (quota && *quota < cpus) cpus = static_cast<unsigned>(std::ceil(*quota));
-  }
+  for_each_group(
+      root, "cpu", [&](const std::string& folder, GroupVersion version) {
+        const std::optional<double> quota = version == GroupVersion::kTwo
+                                                ? read_cpu_max(folder)
+                                                : read_cfs_quota(folder);
+        if (quota && *quota < cpus)
+          cpus = static_cast<unsigned>(std::ceil(*quota));
+      });
   return std::max(1U, cpus);
 }
 
