@@ -4,7 +4,7 @@
 #include <signal.h>
 #include <spawn.h>
 #include <string.h>
-#include <sys/pidfd.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -88,6 +88,11 @@ std::vector<char*> pointers_to(std::vector<std::string>& texts) {
   return pointers;
 }
 
+// <sys/pidfd.h> of glibc 2.36 cannot be used from C++.
+int open_pidfd(pid_t pid) {
+  return static_cast<int>(syscall(SYS_pidfd_open, pid, 0));
+}
+
 std::string end_in_words(const siginfo_t& end) {
   if (end.si_code == CLD_EXITED)
     return "exited with status " + std::to_string(end.si_status);
@@ -134,7 +139,7 @@ Result<ChildProcess> ChildProcess::spawn(
     return Error{code, what};
   }
   // Nobody but us reaps it, so that the number is still its own.
-  child.pidfd_.reset(pidfd_open(child.pid_, 0));
+  child.pidfd_.reset(open_pidfd(child.pid_));
   if (child.pidfd_) return child;
   const int code = errno;
   ::kill(child.pid_, SIGKILL);
@@ -144,7 +149,7 @@ Result<ChildProcess> ChildProcess::spawn(
 
 // By descriptor, because a number may be another process's by now.
 void ChildProcess::kill() const {
-  pidfd_send_signal(pidfd_.get(), SIGKILL, nullptr, 0);
+  syscall(SYS_pidfd_send_signal, pidfd_.get(), SIGKILL, nullptr, 0);
 }
 
 std::string ChildProcess::wait() {
