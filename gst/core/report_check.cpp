@@ -24,6 +24,7 @@ class PayloadOrder {
   const char* on_memory(const Field& field);
 
   bool is_in_list_ = false;
+  bool is_list_empty_ = false;
   bool is_in_buffer_ = false;
   unsigned memories_ = 0;  // of the buffer
 };
@@ -57,6 +58,7 @@ const char* PayloadOrder::on_list_begin(const Field& field) {
   if (!field.value.empty()) return "size of a list's begin";
   if (is_in_list_) return "list in a list";
   is_in_list_ = true;
+  is_list_empty_ = true;
   is_in_buffer_ = false;
   return nullptr;
 }
@@ -64,6 +66,7 @@ const char* PayloadOrder::on_list_begin(const Field& field) {
 const char* PayloadOrder::on_list_end(const Field& field) {
   if (!field.value.empty()) return "size of a list's end";
   if (!is_in_list_) return "end of no list";
+  if (is_list_empty_) return "list without a buffer";
   is_in_list_ = false;
   is_in_buffer_ = false;
   return nullptr;
@@ -71,6 +74,7 @@ const char* PayloadOrder::on_list_end(const Field& field) {
 
 const char* PayloadOrder::on_buffer(const Field& field) {
   if (!field.as_struct<protocol::BufferRecord>()) return "size of a buffer";
+  is_list_empty_ = false;
   is_in_buffer_ = true;
   memories_ = 0;
   return nullptr;
