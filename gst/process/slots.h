@@ -33,8 +33,10 @@ using stage::ObjectPtr;
 using MemoryPtr = MiniPtr<GstMemory>;
 
 // The shared memory of one element: bytes in whole pages, and their bound.
+// Copies of it are one budget.
 class SlotBudget {
  public:
+  SlotBudget();
   // 0: no bound. One that is lower than the level holds for what comes.
   void set_max_bytes(std::uint64_t max_bytes);
   std::uint64_t max_bytes() const;

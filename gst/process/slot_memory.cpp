@@ -1,0 +1,166 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+#include "process/slot_memory.h"
+
+#include <algorithm>
+#include <cerrno>
+
+#include "process/shared_file.h"
+
+// The allocator that slots belong to. It frees them, and tells the budget; what
+// makes them is dispatch::process::SlotMaker.
+struct GstDispatchSlotFdAllocator {
+  GstFdAllocator parent;
+  dispatch::process::SlotBudget* budget;  // owned
+};
+struct GstDispatchSlotFdAllocatorClass {
+  GstFdAllocatorClass parent_class;
+};
+GType gst_dispatch_slot_fd_allocator_get_type();
+G_DEFINE_TYPE(GstDispatchSlotFdAllocator, gst_dispatch_slot_fd_allocator,
+              GST_TYPE_FD_ALLOCATOR);
+
+// The parent of a part has been let go of already, but is still named.
+static void gst_dispatch_slot_fd_allocator_free(GstAllocator* allocator,
+                                                GstMemory* memory) {
+  auto* const self = reinterpret_cast<GstDispatchSlotFdAllocator*>(allocator);
+  const gsize bytes = memory->parent == nullptr ? memory->maxsize : 0;
+  GST_ALLOCATOR_CLASS(gst_dispatch_slot_fd_allocator_parent_class)
+      ->free(allocator, memory);
+  self->budget->give_back(bytes);
+}
+
+static void gst_dispatch_slot_fd_allocator_finalize(GObject* object) {
+  delete reinterpret_cast<GstDispatchSlotFdAllocator*>(object)->budget;
+  G_OBJECT_CLASS(gst_dispatch_slot_fd_allocator_parent_class)->finalize(object);
+}
+
+static void gst_dispatch_slot_fd_allocator_class_init(
+    GstDispatchSlotFdAllocatorClass* klass) {
+  G_OBJECT_CLASS(klass)->finalize = gst_dispatch_slot_fd_allocator_finalize;
+  GST_ALLOCATOR_CLASS(klass)->free = gst_dispatch_slot_fd_allocator_free;
+}
+
+static void gst_dispatch_slot_fd_allocator_init(
+    GstDispatchSlotFdAllocator* /*self*/) {}
+
+namespace dispatch::process {
+
+namespace {
+
+constexpr char kFileName[] = "gst-dispatch-slot";
+
+ObjectPtr<GstAllocator> make_fd_allocator(const SlotBudget& budget) {
+  auto allocator = stage::sink_object(static_cast<GstAllocator*>(
+      g_object_new(gst_dispatch_slot_fd_allocator_get_type(), nullptr)));
+  reinterpret_cast<GstDispatchSlotFdAllocator*>(allocator.get())->budget =
+      new SlotBudget(budget);
+  return allocator;
+}
+
+os::Error beyond_bound(std::uint64_t bytes, const SlotBudget& budget) {
+  return {.code = ENOMEM,
+          .what = std::to_string(bytes) +
+                  " more bytes of shared memory are beyond max-bytes=" +
+                  std::to_string(budget.max_bytes()) + ", " +
+                  std::to_string(budget.level()) +
+                  " being in use; a larger max-bytes would allow them"};
+}
+
+// The file has its pages; now the mapping has them as well.
+void touch(const GstMapInfo& map) {
+  const std::size_t page = os::whole_pages(1, os::Pages::kNormal);
+  volatile guint8* const data = map.data;
+  for (std::size_t at = 0; at < map.maxsize; at += page) data[at] = 0;
+}
+
+GQuark home_quark() {
+  static const GQuark quark = g_quark_from_static_string("gst-dispatch-home");
+  return quark;
+}
+
+using HomeNote = std::weak_ptr<MemoryHome>;
+
+void free_home_note(gpointer note) { delete static_cast<HomeNote*>(note); }
+
+// GStreamer's last unref asks whether to free (TRUE). As GstBufferPool does it
+// with buffers.
+gboolean dispose_memory(GstMiniObject* object) {
+  const auto* const note =
+      static_cast<HomeNote*>(gst_mini_object_get_qdata(object, home_quark()));
+  const std::shared_ptr<MemoryHome> home = note->lock();
+  if (!home) return TRUE;
+  auto* const memory = reinterpret_cast<GstMemory*>(object);
+  gst_memory_ref(memory);
+  memory->offset = 0;
+  memory->size = memory->maxsize;
+  GST_MINI_OBJECT_FLAGS(memory) = GST_MINI_OBJECT_FLAG_LOCKABLE;
+  home->come_home(MemoryPtr(memory));
+  return FALSE;
+}
+
+}  // namespace
+
+SlotMaker::SlotMaker(const SlotBudget& budget)
+    : budget_(budget), fd_allocator_(make_fd_allocator(budget)) {}
+
+os::Result<MemoryPtr> SlotMaker::make(std::uint64_t bytes,
+                                      core::protocol::SlotClass slot_class,
+                                      os::Pages pages) {
+  const std::uint64_t whole =
+      os::whole_pages(std::max<std::uint64_t>(bytes, 1), pages);
+  if (!budget_.reserve(whole)) return beyond_bound(whole, budget_);
+  auto file = os::create_memfd(kFileName, whole, pages);
+  if (!file) {
+    budget_.give_back(whole);
+    return file.error();
+  }
+  const int fd = file->get();
+  MemoryPtr memory = wrap(file.take(), whole);
+
+  // Mapped both ways once, this mapping serves all that come.
+  GstMapInfo map;
+  if (!gst_memory_map(memory.get(), &map, GST_MAP_READWRITE))
+    return os::Error{ENOMEM, "cannot map a slot"};
+  touch(map);
+  gst_memory_unmap(memory.get(), &map);
+
+  const bool is_input = slot_class == core::protocol::SlotClass::kInput;
+  if (!os::seal(fd,
+                is_input ? os::Seal::kSizeAndNoNewWriters : os::Seal::kSize))
+    return os::Error{errno, "cannot seal a slot"};
+  register_slot(memory.get(), slot_class);
+  return memory;
+}
+
+// From here on the allocator gives the bytes back.
+MemoryPtr SlotMaker::wrap(os::UniqueFd fd, std::uint64_t bytes) {
+  return MemoryPtr(gst_fd_allocator_alloc(fd_allocator_.get(), fd.release(),
+                                          bytes,
+                                          GST_FD_MEMORY_FLAG_KEEP_MAPPED));
+}
+
+bool is_slot(GstMemory* memory) {
+  return G_TYPE_CHECK_INSTANCE_TYPE(memory->allocator,
+                                    gst_dispatch_slot_fd_allocator_get_type());
+}
+
+void give_home(GstMemory* memory, std::weak_ptr<MemoryHome> home) {
+  auto* const object = GST_MINI_OBJECT_CAST(memory);
+  gst_mini_object_set_qdata(object, home_quark(), new HomeNote(std::move(home)),
+                            free_home_note);
+  object->dispose = dispose_memory;
+}
+
+void let_go(MemoryPtr memory) {
+  GST_MINI_OBJECT_CAST(memory.get())->dispose = nullptr;
+}
+
+bool cut(GstMemory* memory, std::uint64_t offset, std::uint64_t bytes) {
+  if (offset > memory->maxsize || bytes > memory->maxsize - offset)
+    return false;
+  gst_memory_resize(memory, static_cast<gssize>(offset - memory->offset),
+                    bytes);
+  return true;
+}
+
+}  // namespace dispatch::process

@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+//
+// The memory of one slot: made, and coming back when nobody uses it any more.
+//
+// For: everything that has to do with one GstMemory over a file of its own. Not
+// for: how many there are, and who gets which (process/slot_recycler,
+// process/slot_supply). Thread: thread-safe, but for what is said.
+#pragma once
+
+#include <memory>
+
+#include "process/slots.h"
+
+namespace dispatch::process {
+
+// Makes slots within a budget, which gets their bytes back when the memory has
+// really gone.
+class SlotMaker {
+ public:
+  explicit SlotMaker(const SlotBudget& budget);
+
+  // At least `bytes`, in whole pages: reserved, mapped for good, every page
+  // touched, sealed, and registered for shared_file_of(). The error says what
+  // could not be had and which property is the way out.
+  os::Result<MemoryPtr> make(std::uint64_t bytes,
+                             core::protocol::SlotClass slot_class,
+                             os::Pages pages);
+
+ private:
+  MemoryPtr wrap(os::UniqueFd fd, std::uint64_t bytes);
+
+  SlotBudget budget_;
+  const ObjectPtr<GstAllocator> fd_allocator_;
+};
+
+// Whether `memory` (transfer none), or what it is a part of, was made here.
+bool is_slot(GstMemory* memory);
+
+// To whom memory comes back when its last user has let go of it.
+class MemoryHome {
+ public:
+  virtual ~MemoryHome() = default;
+  // `memory` is as new; what its users have noted on it (qdata) stays, as with
+  // the buffers of a pool. On any thread.
+  virtual void come_home(MemoryPtr memory) = 0;
+};
+
+// `memory` (transfer none, not shared yet) comes back to `home` each time, for
+// as long as that exists; then it is freed by its last user.
+void give_home(GstMemory* memory, std::weak_ptr<MemoryHome> home);
+
+// Frees what has come home.
+void let_go(MemoryPtr memory);
+
+// All that `memory` has from `offset` on, cut to `bytes`. False, and nothing
+// done: it has less.
+bool cut(GstMemory* memory, std::uint64_t offset, std::uint64_t bytes);
+
+}  // namespace dispatch::process

@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+#include "process/slot_supply.h"
+
+#include <vector>
+
+namespace dispatch::process {
+
+os::Pages SlotSupply::pages() const {
+  const std::lock_guard lock(mutex_);
+  return pages_;
+}
+
+void SlotSupply::set_pages(os::Pages pages) {
+  const std::lock_guard lock(mutex_);
+  pages_ = pages;
+}
+
+void SlotSupply::set_input_class(core::protocol::SlotClass slot_class) {
+  {
+    const std::lock_guard lock(mutex_);
+    if (input_class_ == slot_class) return;
+    input_class_ = slot_class;
+  }
+  drop_unused();
+}
+
+MemoryPtr SlotSupply::take(std::uint64_t bytes) {
+  const Recycler offered = this->offered();
+  if (MemoryPtr memory = offered->take(bytes)) return memory;
+  return make_for(*offered, bytes);
+}
+
+os::Result<bool> SlotSupply::promise(std::uint64_t bytes, unsigned count) {
+  const Recycler offered = this->offered();
+  const std::uint64_t whole = os::whole_pages(bytes, pages());
+  offered->drop_smaller(whole);
+  std::vector<MemoryPtr> fresh;
+  while (offered->count(whole) + fresh.size() < count) {
+    auto memory = make(whole);
+    if (!memory) return memory.error();
+    fresh.push_back(memory.take());
+  }
+  for (MemoryPtr& memory : fresh) offered->keep(std::move(memory));
+  return true;
+}
+
+MemoryPtr SlotSupply::take_for_copy(std::uint64_t bytes) {
+  const Recycler copies = this->copies();
+  while (true) {
+    const unsigned seen = copies->returns();
+    if (MemoryPtr memory = copies->take(bytes)) return memory;
+    if (MemoryPtr memory = make_for(*copies, bytes)) return memory;
+    if (!copies->wait(seen)) return nullptr;
+  }
+}
+
+void SlotSupply::interrupt(bool on) {
+  const std::lock_guard lock(mutex_);
+  is_interrupted_ = on;
+  copies_->interrupt(on);
+}
+
+void SlotSupply::drop_unused() {
+  auto offered = std::make_shared<SlotRecycler>();
+  auto copies = std::make_shared<SlotRecycler>();
+  const std::lock_guard lock(mutex_);
+  offered_.swap(offered);
+  copies_.swap(copies);
+  copies_->interrupt(is_interrupted_);
+}
+
+SlotSupply::Recycler SlotSupply::offered() const {
+  const std::lock_guard lock(mutex_);
+  return offered_;
+}
+
+SlotSupply::Recycler SlotSupply::copies() const {
+  const std::lock_guard lock(mutex_);
+  return copies_;
+}
+
+os::Result<MemoryPtr> SlotSupply::make(std::uint64_t bytes) {
+  core::protocol::SlotClass slot_class;
+  os::Pages pages;
+  {
+    const std::lock_guard lock(mutex_);
+    slot_class = input_class_;
+    pages = pages_;
+  }
+  return maker_.make(bytes, slot_class, pages);
+}
+
+// What waits in `recycler` is too small. One such slot is traded in for each
+// larger one, so that frames of changing sizes do not heap up slots; all of
+// them, if the bound asks for it.
+MemoryPtr SlotSupply::make_for(SlotRecycler& recycler, std::uint64_t bytes) {
+  bool may_try_again = recycler.drop_smallest();
+  while (true) {
+    if (auto memory = make(bytes)) return recycler.give_out(memory.take());
+    if (!may_try_again) return nullptr;
+    may_try_again = recycler.drop_smallest();
+  }
+}
+
+}  // namespace dispatch::process

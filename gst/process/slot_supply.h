@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+//
+// Where input slots come from: made, promised, recycled, within the budget.
+//
+// For: what allocators, pools and copies of one element share. Lives as long as
+// one of them does, so that a pool of upstream's may outlive the element. Not
+// for: GStreamer's interfaces to it (process/slot_pool), result slots.
+// Thread: thread-safe. Its lock is not held while calling GStreamer.
+#pragma once
+
+#include <memory>
+#include <mutex>
+
+#include "process/slot_recycler.h"
+
+namespace dispatch::process {
+
+class SlotSupply {
+ public:
+  SlotBudget& budget() { return budget_; }
+  SlotMaker& maker() { return maker_; }
+  os::Pages pages() const;
+  void set_pages(os::Pages pages);
+  void set_input_class(core::protocol::SlotClass slot_class);
+
+  // For upstream: at least `bytes`, waiting or new. Null: beyond the bound.
+  MemoryPtr take(std::uint64_t bytes);
+  // Sees to it that there are `count` slots of `bytes`, those included that
+  // upstream has. An error says why not, and leaves everything as it was.
+  os::Result<bool> promise(std::uint64_t bytes, unsigned count);
+
+  // For copies of what upstream has in other memory. Waits for one that is out
+  // where the bound allows no new one. Null: interrupted, or nothing is out.
+  MemoryPtr take_for_copy(std::uint64_t bytes);
+  void interrupt(bool on);
+
+  // Frees what waits; what is out will not come back.
+  void drop_unused();
+
+ private:
+  using Recycler = std::shared_ptr<SlotRecycler>;
+  Recycler offered() const;
+  Recycler copies() const;
+  os::Result<MemoryPtr> make(std::uint64_t bytes);
+  MemoryPtr make_for(SlotRecycler& recycler, std::uint64_t bytes);
+
+  SlotBudget budget_;
+  SlotMaker maker_{budget_};
+  mutable std::mutex mutex_;
+  // All under mutex_:
+  os::Pages pages_ = os::Pages::kNormal;
+  core::protocol::SlotClass input_class_ = core::protocol::SlotClass::kInput;
+  bool is_interrupted_ = false;
+  Recycler offered_ = std::make_shared<SlotRecycler>();
+  Recycler copies_ = std::make_shared<SlotRecycler>();
+};
+
+}  // namespace dispatch::process
