@@ -5,6 +5,7 @@
 // For: running a worker program with one inherited socket, being told of its
 // end by a descriptor that becomes readable (pidfd), ending it. Not for: what
 // is said over the socket. Thread: confined, but kill() is thread-safe.
+// Ownership: nobody else in this process may reap it.
 #pragma once
 
 #include <string>
@@ -24,9 +25,11 @@ class ChildProcess {
   // Kills what still runs, and waits for it.
   ~ChildProcess();
 
-  // Runs `argv` (found on the PATH if it has no slash) with `environment`
-  // (NAME, value) added to ours. `inherited` becomes the child's descriptor
-  // `as`; all other descriptors but 0 to 2 are closed in it.
+  // Runs `argv` (found on our PATH if it has no slash) with `environment`
+  // (NAME, value) added to ours or in place of it. `inherited` (borrowed)
+  // becomes the child's descriptor `as`; all other descriptors but 0 to 2 are
+  // closed in it. No signal is blocked in it, and SIGPIPE ends it.
+  // The error of a program that cannot be run names it.
   static Result<ChildProcess> spawn(
       const std::vector<std::string>& argv,
       const std::vector<std::pair<std::string, std::string>>& environment,
@@ -38,7 +41,7 @@ class ChildProcess {
   void kill() const;  // SIGKILL
 
   // How it ended, in words: "exited with status 3", "was killed by signal 11
-  // (Segmentation fault)". Waits until it has; reaps it.
+  // (Segmentation fault)". Waits until it has; reaps it. Once.
   std::string wait();
 
  private:

@@ -19,7 +19,8 @@ using FutexWord = std::atomic<std::uint32_t>;
 static_assert(sizeof(FutexWord) == 4 && FutexWord::is_always_lock_free);
 
 // Sleeps while `word` is `expected`, at most until `until`. May return early.
-// The memory may be mapped read-only. False: `until` has come.
+// The memory may be mapped read-only. False: `until` has come and `word` was
+// still `expected`.
 bool futex_wait(const FutexWord& word, std::uint32_t expected,
                 std::optional<core::MonotonicTime> until = std::nullopt);
 

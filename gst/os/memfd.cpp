@@ -13,6 +13,8 @@
 #include <optional>
 #include <utility>
 
+#include "os/memory_limit.h"
+
 // Newer than the headers of Debian 12 (Linux 6.3).
 #ifndef MFD_NOEXEC_SEAL
 #define MFD_NOEXEC_SEAL 0x0008U
@@ -27,9 +29,9 @@ constexpr std::size_t kMiB = 1024 * kKiB;
 constexpr std::size_t kHugePage = 2 * kMiB;
 // The kernel refuses longer names.
 constexpr std::size_t kMaxNameBytes = 249;
-// A signal undoes the fallocate() that it interrupts. Small pieces are done
-// between two signals, however often they come.
-constexpr std::size_t kPieceBytes = 2 * kHugePage;
+// A signal may undo the fallocate() that it interrupts. A piece takes about
+// 0.1 ms, so that it is done between two signals of a profiler.
+constexpr std::size_t kPieceBytes = 256 * kKiB;
 
 std::string in_words(std::size_t bytes, Pages pages) {
   const std::string amount = bytes % kMiB == 0
@@ -48,8 +50,10 @@ int make_file(const std::string& name, Pages pages) {
   return memfd_create(cut.c_str(), flags);
 }
 
-// An errno value; 0: every page is there.
-int reserve(int fd, std::size_t bytes) {
+// An errno value; 0: every page is there. For normal pages fallocate() does not
+// say that there are too few: the kernel ends processes.
+int reserve(int fd, std::size_t bytes, Pages pages) {
+  if (pages == Pages::kNormal && bytes > available_memory()) return ENOMEM;
   if (ftruncate(fd, static_cast<off_t>(bytes)) != 0) return errno;
   for (std::size_t done = 0; done < bytes;) {
     const std::size_t piece = std::min(kPieceBytes, bytes - done);
@@ -89,7 +93,7 @@ Result<UniqueFd> create_memfd(const std::string& name, std::size_t bytes,
   const std::size_t whole = whole_pages(bytes, pages);
   UniqueFd fd(make_file(name, pages));
   if (!fd) return Error{errno, "cannot make shared memory"};
-  if (const int code = reserve(fd.get(), whole); code != 0)
+  if (const int code = reserve(fd.get(), whole, pages); code != 0)
     return Error{code, "cannot reserve " + in_words(whole, pages)};
   return fd;
 }

@@ -4,11 +4,13 @@
 //
 // For: memory that two processes share without a name in the file system.
 // Not for: what lies in it. Thread: thread-safe functions, confined objects.
+// Failure: errors are for users to read; nothing is left behind.
 //
 // Everything is really reserved before it is used: a page that is missing
 // later would be a SIGBUS in the middle of the stream.
 #pragma once
 
+#include <compare>
 #include <cstddef>
 #include <string>
 
@@ -19,25 +21,28 @@ namespace dispatch::os {
 
 enum class Pages { kNormal, kHuge };  // huge: 2 MiB, from the reserved ones
 
-// `bytes` rounded up to whole pages of that kind.
+// `bytes` rounded up to whole pages of that kind; at most what a size can be.
 std::size_t whole_pages(std::size_t bytes, Pages pages);
 
-// A memfd of whole_pages(bytes), all of which is reserved. `name` is for
-// looking at (/proc/PID/maps).
+// A memfd of whole_pages(bytes), all of which is reserved; closed on exec. More
+// than available_memory() is refused, because the kernel would not refuse it
+// but end processes. `name` is for looking at (/proc/PID/maps).
 Result<UniqueFd> create_memfd(const std::string& name, std::size_t bytes,
                               Pages pages = Pages::kNormal);
 
-// What nobody can do with the memory from now on. kNoNewWriters leaves the
-// writable mappings that exist.
+// What nobody can do with the memory from now on: change its size; also write
+// to it, but through the writable mappings that exist.
 enum class Seal { kSize, kSizeAndNoNewWriters };
+// Once for each memory: there can be no further seal. False: it does not hold.
 [[nodiscard]] bool seal(int fd, Seal what);
-// Whether the file keeps its size: a shared memory that is sealed, or one that
-// is no file (a DMA buffer).
+// Whether nobody can make it smaller: a shared memory that is sealed, or one
+// that is no file (a DMA buffer). It may still grow.
 bool keeps_size(int fd);
-// 0 if it has none.
+// 0 if it has none. Leaves its position as it is.
 std::size_t size_of(int fd);
 
-// Which file it is: equal for every descriptor of the same one.
+// Which file it is: equal for every descriptor of the same one, while it is
+// there. All zero for what is none.
 struct FileIdentity {
   unsigned long device = 0;
   unsigned long inode = 0;
@@ -45,7 +50,8 @@ struct FileIdentity {
 };
 FileIdentity identity_of(int fd);
 
-// A mapping, all pages of which are there when it has been made.
+// A mapping, all pages of which are there when it has been made. It outlives
+// the descriptor.
 class Mapping {
  public:
   enum class Access { kRead, kReadWrite };
@@ -55,6 +61,7 @@ class Mapping {
   Mapping& operator=(Mapping&& other) noexcept;
   ~Mapping();  // unmaps
 
+  // From the start of the file, which must have that many bytes.
   static Result<Mapping> make(int fd, std::size_t bytes, Access access);
 
   std::byte* data() const { return data_; }

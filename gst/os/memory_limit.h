@@ -13,7 +13,9 @@
 namespace dispatch::os {
 
 // Bytes: the smallest of what the machine has available and what each limit
-// leaves. `root` is "/" but in tests.
+// leaves; caches of files count as free, swap does not count. A file that is
+// missing or cannot be read limits nothing. `root` is the folder in which /proc
+// and /sys are looked for: "/" but in tests.
 std::uint64_t available_memory(const std::string& root = "/");
 
 }  // namespace dispatch::os

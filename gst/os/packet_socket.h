@@ -17,7 +17,7 @@
 
 namespace dispatch::os {
 
-// What every packet stays below; a socket's buffer takes a few of these.
+// The largest packet; a socket's buffer takes a few of these.
 inline constexpr std::size_t kMaxPacketBytes = 64 * 1024;
 // Descriptors in one packet; more are closed on arrival and the packet is bad.
 inline constexpr std::size_t kMaxPacketFds = 8;
@@ -31,12 +31,17 @@ struct Packet {
 Result<std::pair<UniqueFd, UniqueFd>> make_socket_pair();
 
 enum class Sent { kYes, kFull, kClosed };
-// Never raises SIGPIPE. kFull only from a socket that does not block.
+// `bytes` is not empty: the peer would take it for the end. The descriptors
+// stay the caller's. Never raises SIGPIPE. kFull: from a socket that does not
+// block; from any if more descriptors are on their way than the system allows.
+// kClosed: it will never arrive.
 Sent send_packet(int socket, std::span<const std::byte> bytes,
                  std::span<const int> fds = {});
 
 enum class Received { kPacket, kNothingYet, kClosed, kBad };
-// kBad: too large, or with too many descriptors. What came is in `packet`.
+// kBad: too large, or with too many descriptors, or there is no place for them
+// in this process. What came is in `packet`, as for kPacket.
+// kClosed: after everything that the peer has sent before its end.
 Received receive_packet(int socket, Packet& packet);
 
 }  // namespace dispatch::os

@@ -3,14 +3,11 @@
 
 #include <gtest/gtest.h>
 #include <sched.h>
-#include <stdlib.h>
 
-#include <cerrno>
-#include <filesystem>
-#include <fstream>
 #include <string>
-#include <system_error>
 #include <thread>
+
+#include "temp_root.h"
 
 namespace dispatch::os {
 namespace {
@@ -26,31 +23,6 @@ unsigned cpus_of_thread() {
   const cpu_set_t set = own_affinity();
   return static_cast<unsigned>(CPU_COUNT(&set));
 }
-
-// A folder with a /proc and a /sys of its own.
-class TempRoot {
- public:
-  TempRoot() {
-    std::string name = testing::TempDir() + "cpu-limits-XXXXXX";
-    if (mkdtemp(name.data()) == nullptr)
-      throw std::filesystem::filesystem_error(
-          "mkdtemp", name, std::error_code(errno, std::generic_category()));
-    path_ = name;
-  }
-  ~TempRoot() { std::filesystem::remove_all(path_); }
-  TempRoot(const TempRoot&) = delete;
-  TempRoot& operator=(const TempRoot&) = delete;
-
-  void write(const std::string& file, const std::string& text) const {
-    const std::filesystem::path path = path_ / file;
-    std::filesystem::create_directories(path.parent_path());
-    std::ofstream(path) << text;
-  }
-  std::string path() const { return path_.string(); }
-
- private:
-  std::filesystem::path path_;
-};
 
 // Without two CPUs no limit can be told from none.
 class CpuLimits : public testing::Test {
