@@ -30,6 +30,7 @@ module libgstreamer1.0-dev gstreamer-base-1.0 >= 1.22
 module libgstreamer-plugins-base1.0-dev gstreamer-allocators-1.0 >= 1.22
 module libgstreamer-plugins-base1.0-dev gstreamer-app-1.0 >= 1.22
 module libgstreamer-plugins-base1.0-dev gstreamer-audio-1.0 >= 1.22
+module libgstreamer-plugins-base1.0-dev gstreamer-tag-1.0 >= 1.22
 module libgstreamer-plugins-base1.0-dev gstreamer-video-1.0 >= 1.22
 END
 }
