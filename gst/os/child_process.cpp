@@ -68,23 +68,23 @@ class SpawnPlan {
 std::vector<std::string> environment_with(
     const std::vector<std::pair<std::string, std::string>>& added) {
   std::vector<std::string> all;
-  for (const auto& [name, value] : added) all.push_back(name + "=" + value);
-  for (char** entry = environ; entry != nullptr && *entry != nullptr; ++entry) {
-    const std::string text = *entry;
-    const auto has_its_name = [&](const auto& other) {
-      return text.starts_with(other.first + "=");
-    };
-    if (std::none_of(added.begin(), added.end(), has_its_name))
-      all.push_back(text);
+  for (char** entry = environ; entry != nullptr && *entry != nullptr; ++entry)
+    all.emplace_back(*entry);
+  for (const auto& [name, value] : added) {
+    std::string variable = name + "=";
+    std::erase_if(all, [&](const std::string& other) {
+      return other.starts_with(variable);
+    });
+    all.push_back(variable.append(value));
   }
   return all;
 }
 
 // Ends with a null; borrows.
 std::vector<char*> pointers_to(std::vector<std::string>& texts) {
-  std::vector<char*> pointers;
-  for (std::string& text : texts) pointers.push_back(text.data());
-  pointers.push_back(nullptr);
+  std::vector<char*> pointers(texts.size() + 1);
+  std::transform(texts.begin(), texts.end(), pointers.begin(),
+                 [](std::string& text) { return text.data(); });
   return pointers;
 }
 

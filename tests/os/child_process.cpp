@@ -22,6 +22,18 @@ namespace {
 
 using Environment = std::vector<std::pair<std::string, std::string>>;
 
+// "" if it is not set.
+std::string variable(const char* name) {
+  // NOLINTNEXTLINE(concurrency-mt-unsafe): there is one thread
+  const char* const value = getenv(name);
+  return value != nullptr ? value : "";
+}
+
+void set_variable(const char* name, const std::string& value) {
+  // NOLINTNEXTLINE(concurrency-mt-unsafe): there is one thread
+  setenv(name, value.c_str(), /*overwrite=*/1);
+}
+
 class ChildProcessTest : public testing::Test {
  protected:
   Result<ChildProcess> spawn(const std::vector<std::string>& argv,
@@ -71,8 +83,7 @@ TEST_F(ChildProcessTest, GetsItsArgumentsAsTheyAre) {
 TEST_F(ChildProcessTest, MissingProgramIsNamed) {
   const auto child = spawn({"no-such-program-anywhere", "argument"});
   ASSERT_FALSE(child);
-  EXPECT_EQ(child.error().text(),
-            "cannot run no-such-program-anywhere: No such file or directory");
+  EXPECT_EQ(child.error().what, "cannot run no-such-program-anywhere");
   EXPECT_FALSE(has_children());
 }
 
@@ -92,20 +103,20 @@ TEST_F(ChildProcessTest, WhatIsNoProgramIsAnError) {
 }
 
 TEST_F(ChildProcessTest, SlashIsNotLookedUpOnThePath) {
-  const std::string path = getenv("PATH");
+  const std::string path = variable("PATH");
   const std::filesystem::path folder = std::filesystem::current_path();
   std::filesystem::current_path(testing::TempDir());
-  setenv("PATH", ("/:" + path).c_str(), 1);
+  set_variable("PATH", "/:" + path);
   const auto child = spawn({"bin/sh", "-c", ""});
-  setenv("PATH", path.c_str(), 1);
+  set_variable("PATH", path);
   std::filesystem::current_path(folder);
   EXPECT_FALSE(child);
 }
 
 TEST_F(ChildProcessTest, VariablesAreAddedToOurs) {
-  setenv("DISPATCH_TEST_KEPT", "kept", 1);
-  setenv("DISPATCH_TEST_REPLACED", "old", 1);
-  setenv("DISPATCH_TEST_REPLACED_NOT", "longer", 1);
+  set_variable("DISPATCH_TEST_KEPT", "kept");
+  set_variable("DISPATCH_TEST_REPLACED", "old");
+  set_variable("DISPATCH_TEST_REPLACED_NOT", "longer");
   ChildProcess child = run_shell(
       "test \"$DISPATCH_TEST_KEPT,$DISPATCH_TEST_REPLACED,"
       "$DISPATCH_TEST_REPLACED_NOT,$DISPATCH_TEST_ADDED,"
@@ -113,8 +124,8 @@ TEST_F(ChildProcessTest, VariablesAreAddedToOurs) {
       " = 'kept,new,longer,a=b c,1'",
       {{"DISPATCH_TEST_REPLACED", "new"}, {"DISPATCH_TEST_ADDED", "a=b c"}});
   EXPECT_EQ(child.wait(), "exited with status 0");
-  EXPECT_STREQ(getenv("DISPATCH_TEST_REPLACED"), "old");
-  EXPECT_EQ(getenv("DISPATCH_TEST_ADDED"), nullptr);
+  EXPECT_EQ(variable("DISPATCH_TEST_REPLACED"), "old");
+  EXPECT_EQ(variable("DISPATCH_TEST_ADDED"), "");
 }
 
 TEST_F(ChildProcessTest, SpeaksThroughWhatItInherits) {
@@ -256,7 +267,7 @@ TEST_F(ChildProcessTest, IsAnErrorAndLeavesNoneBehindWithoutDescriptors) {
   ASSERT_EQ(getrlimit(RLIMIT_NOFILE, &before), 0);
   const UniqueFd lowest_free = UniqueFd::duplicate(STDIN_FILENO);
   rlimit none = before;
-  none.rlim_cur = static_cast<rlim_t>(lowest_free.get() + 1);
+  none.rlim_cur = static_cast<rlim_t>(lowest_free.get()) + 1;
   ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &none), 0);
   const auto child = spawn({"sh", "-c", "read line <&3"});
   ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &before), 0);

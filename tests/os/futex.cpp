@@ -154,7 +154,7 @@ TEST(FutexWake, WakesAllThatSleep) {
   if (!can_see_calls()) GTEST_SKIP() << "cannot see who sleeps";
   const FutexWord word = 0;
   std::vector<std::unique_ptr<Sleeper>> sleepers;
-  for (int i = 0; i < 4; ++i)
+  while (sleepers.size() < 4)
     sleepers.push_back(std::make_unique<Sleeper>(word, std::nullopt));
   for (const auto& sleeper : sleepers)
     while (!sleeper->is_asleep()) std::this_thread::yield();
