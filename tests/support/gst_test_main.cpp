@@ -9,6 +9,9 @@
 
 #include <gst/gst.h>
 
+#include "element_under_test.h"
+#include "shared_gate.h"
+
 namespace {
 
 constexpr unsigned kHangsAfterSeconds = 400;
@@ -23,6 +26,8 @@ class HangGuard final : public testing::EmptyTestEventListener {
 }  // namespace
 
 int main(int argc, char** argv) {
+  dispatch::test::read_element_under_test(argc, argv);
+  dispatch::test::prepare_gates();
   testing::InitGoogleTest(&argc, argv);
   gst_init(&argc, &argv);
   g_log_set_always_fatal(

@@ -3,12 +3,6 @@
 // A stage with a load that the tests and benchmarks choose. Never installed.
 
 /**
- * plugin-dispatchtest:
- *
- * Elements for the tests and benchmarks of this project.
- */
-
-/**
  * SECTION:element-teststage
  *
  * Passes frames on after a chosen cost, and stalls on a chosen share of them.
@@ -45,8 +39,7 @@
 #include <gst/base/gstbasetransform.h>
 #include <gst/gst.h>
 
-// GST_PLUGIN_DEFINE wants this name.
-#define PACKAGE PACKAGE_NAME
+#include "test_elements.h"
 
 GST_DEBUG_CATEGORY_STATIC(test_stage_debug);
 #define GST_CAT_DEFAULT test_stage_debug
@@ -95,6 +88,8 @@ struct _GstTestStage {
 G_DEFINE_TYPE_WITH_CODE(GstTestStage, gst_test_stage, GST_TYPE_BASE_TRANSFORM,
                         GST_DEBUG_CATEGORY_INIT(test_stage_debug, "teststage",
                                                 0, "stage with a chosen load"));
+GST_ELEMENT_REGISTER_DEFINE(teststage, "teststage", GST_RANK_NONE,
+                            GST_TYPE_TEST_STAGE)
 
 namespace {
 
@@ -325,13 +320,3 @@ static void gst_test_stage_init(GstTestStage* self) {
   gst_base_transform_set_passthrough(GST_BASE_TRANSFORM(self),
                                      !kDefaults.writes);
 }
-
-static gboolean plugin_init(GstPlugin* plugin) noexcept {
-  return gst_element_register(plugin, "teststage", GST_RANK_NONE,
-                              GST_TYPE_TEST_STAGE);
-}
-
-GST_PLUGIN_DEFINE(GST_VERSION_MAJOR, GST_VERSION_MINOR, dispatchtest,
-                  "Elements for the tests and benchmarks of gst-dispatch",
-                  plugin_init, PACKAGE_VERSION, "LGPL", PACKAGE_NAME,
-                  PACKAGE_ORIGIN)

@@ -8,7 +8,7 @@
 #include <mutex>
 #include <string_view>
 
-#include "workerpool_harness.h"
+#include "element_harness.h"
 
 namespace dispatch::test {
 

@@ -1,16 +1,15 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 //
-// Buffers through workerpool where nothing is live: in order, by reference,
+// Buffers through an element where nothing is live: in order, by reference,
 // none lost, within the window, and all of them accounted for.
 #include <gtest/gtest.h>
 
 #include <algorithm>
 #include <atomic>
 #include <numeric>
-#include <random>
 #include <thread>
 
-#include "workerpool_harness.h"
+#include "element_harness.h"
 
 namespace dispatch::test {
 namespace {
@@ -22,13 +21,9 @@ std::vector<std::uint64_t> numbers(std::uint64_t first, std::uint64_t last) {
 }
 
 // A stage whose cost is different for every frame.
-void wait_at_random(GstBuffer* /*frame*/) {
-  thread_local std::minstd_rand random{std::random_device{}()};
-  const auto kind = random() % 64;
-  if (kind < 2)
-    std::this_thread::sleep_for(std::chrono::microseconds(random() % 500));
-  if (kind < 24) std::this_thread::yield();
-}
+constexpr char kUneven[] =
+    "stage=\"teststage burn=false stall=300000 stall-percent=3 ! "
+    "teststage burn=false stall=1000 stall-percent=30 seed=2\" ";
 
 // Each buffer that passes `pad` (transfer none) is refused with `flow`, until
 // the probe that is returned is removed.
@@ -46,15 +41,13 @@ gulong refuse_with(GstPad* pad, GstFlowReturn flow) {
 
 // ---- Order and references --------------------------------------------------
 
-TEST(WorkerpoolFlow, TenThousandFramesUnderRandomDelaysStayInOrder) {
+TEST(Flow, TenThousandFramesUnderRandomDelaysStayInOrder) {
   constexpr std::uint64_t kFrames = 10000;
-  Harness sut("stage=identity max-workers=4", {.prepare = [](GstElement* e) {
-                on_every_frame(e, wait_at_random);
-              }});
+  Harness sut(std::string(kUneven) + "max-workers=4");
   std::vector<std::atomic<const GstMemory*>> pushed(kFrames);
   auto pusher = std::async(std::launch::async, [&] {
     for (std::uint64_t i = 0; i < kFrames; ++i) {
-      BufferPtr buffer = numbered_buffer(i);
+      BufferPtr buffer = sut.frame(i);
       pushed[i] = memory_of(buffer.get());
       if (sut.push(std::move(buffer)) != GST_FLOW_OK) return false;
     }
@@ -73,20 +66,20 @@ TEST(WorkerpoolFlow, TenThousandFramesUnderRandomDelaysStayInOrder) {
   EXPECT_EQ(sut.stats()["copies"], 0U);
 }
 
-TEST(WorkerpoolFlow, EveryWorkerTakesFrames) {
+TEST(Flow, EveryWorkerTakesFrames) {
   Gate gate;
   gate.hold_all();
-  Harness sut("stage=identity max-workers=3", {.gate = &gate});
+  Harness sut("stage=gate max-workers=3", {.gate = &gate});
   ASSERT_EQ(sut.push_range(0, 3), GST_FLOW_OK);
   gate.wait_until_holding(3);
   EXPECT_EQ(sut.stats()["workers"], 3U);
   EXPECT_FALSE(sut.has_output());
 }
 
-TEST(WorkerpoolFlow, AnIdleWorkerStartsTheOldestFrame) {
+TEST(Flow, AnIdleWorkerStartsTheOldestFrame) {
   Gate gate;
   gate.hold_all();
-  Harness sut("stage=identity max-workers=2 max-buffers=8", {.gate = &gate});
+  Harness sut("stage=gate max-workers=2 max-buffers=8", {.gate = &gate});
   ASSERT_EQ(sut.push_range(0, 6), GST_FLOW_OK);
   gate.wait_until_holding(2);
   gate.release(1);  // its worker goes on, 0 stays where it is
@@ -98,10 +91,10 @@ TEST(WorkerpoolFlow, AnIdleWorkerStartsTheOldestFrame) {
   EXPECT_EQ(sut.pull_numbers(6), numbers(0, 6));
 }
 
-TEST(WorkerpoolFlow, AResultWaitsForEarlierFrames) {
+TEST(Flow, AResultWaitsForEarlierFrames) {
   Gate gate;
   gate.hold(0);
-  Harness sut("stage=identity max-workers=2", {.gate = &gate});
+  Harness sut("stage=gate max-workers=2", {.gate = &gate});
   ASSERT_EQ(sut.push_range(0, 5), GST_FLOW_OK);
   gate.wait_until_seen(5);  // the other worker is past 1 to 3 at least
   EXPECT_FALSE(sut.has_output());
@@ -110,7 +103,7 @@ TEST(WorkerpoolFlow, AResultWaitsForEarlierFrames) {
   EXPECT_EQ(sut.pull_numbers(5), numbers(0, 5));
 }
 
-TEST(WorkerpoolFlow, ABufferListPassesByReferenceAsOneFrame) {
+TEST(Flow, ABufferListPassesByReferenceAsOneFrame) {
   // identity would take it apart.
   Harness sut("stage=\"clocksync sync=false\" max-workers=2");
   std::atomic<GstBufferList*> arrived{nullptr};
@@ -124,7 +117,7 @@ TEST(WorkerpoolFlow, ABufferListPassesByReferenceAsOneFrame) {
       &arrived, nullptr);
   GstBufferList* list = gst_buffer_list_new();
   for (std::uint64_t i = 0; i < 3; ++i)
-    gst_buffer_list_add(list, numbered_buffer(i).release());
+    gst_buffer_list_add(list, sut.frame(i).release());
   const stage::MiniPtr<GstBufferList> kept = stage::share(list);
   ASSERT_EQ(gst_pad_push_list(sut.get()->srcpad, list), GST_FLOW_OK);
   EXPECT_EQ(sut.pull_numbers(3), numbers(0, 3));
@@ -133,7 +126,7 @@ TEST(WorkerpoolFlow, ABufferListPassesByReferenceAsOneFrame) {
   EXPECT_EQ(sut.stats()["frames-in"], 1U);
 }
 
-TEST(WorkerpoolFlow, AnEmptyBufferListIsNoFrame) {
+TEST(Flow, AnEmptyBufferListIsNoFrame) {
   Harness sut("stage=identity max-workers=2");
   ASSERT_EQ(gst_pad_push_list(sut.get()->srcpad, gst_buffer_list_new()),
             GST_FLOW_OK);
@@ -142,7 +135,7 @@ TEST(WorkerpoolFlow, AnEmptyBufferListIsNoFrame) {
   EXPECT_EQ(sut.stats()["frames-in"], 1U);
 }
 
-TEST(WorkerpoolFlow, NoReferenceIsKept) {
+TEST(Flow, NoReferenceIsKept) {
   Harness sut("stage=identity max-workers=2");
   const BufferPtr kept = numbered_buffer(0);
   sut.push(stage::share(kept.get()));
@@ -158,33 +151,9 @@ TEST(WorkerpoolFlow, NoReferenceIsKept) {
 
 // ---- How many buffers a frame gives ----------------------------------------
 
-// Behind each identity: frame n gives n % 3 buffers.
-void give_none_one_or_two(GstElement* workerpool) {
-  const auto on_buffer = +[](GstPad* pad, GstPadProbeInfo* info, gpointer) {
-    GstBuffer* buffer = GST_PAD_PROBE_INFO_BUFFER(info);
-    const bool is_second = GST_BUFFER_OFFSET_END_IS_VALID(buffer);
-    if (is_second || number_of(buffer) % 3 == 1) return GST_PAD_PROBE_OK;
-    if (number_of(buffer) % 3 == 0) return GST_PAD_PROBE_DROP;
-    GstBuffer* first = gst_buffer_copy(buffer);
-    GST_BUFFER_OFFSET_END(first) = 1;
-    gst_pad_push(pad, first);
-    return GST_PAD_PROBE_OK;
-  };
-  const auto on_setup = +[](GstElement*, GstElement* copy, guint, gpointer fn) {
-    const ElementPtr stage(gst_bin_get_by_name(GST_BIN(copy), "counted"));
-    const PadPtr pad(gst_element_get_static_pad(stage.get(), "src"));
-    gst_pad_add_probe(pad.get(), GST_PAD_PROBE_TYPE_BUFFER,
-                      reinterpret_cast<GstPadProbeCallback>(fn), nullptr,
-                      nullptr);
-  };
-  g_signal_connect(workerpool, "stage-setup", G_CALLBACK(on_setup),
-                   reinterpret_cast<gpointer>(on_buffer));
-}
-
-TEST(WorkerpoolFlow, AFrameMayGiveNoneOrSeveralBuffers) {
+TEST(Flow, AFrameMayGiveNoneOrSeveralBuffers) {
   constexpr std::uint64_t kFrames = 300;
-  Harness sut("stage=\"identity name=counted\" max-workers=3",
-              {.prepare = give_none_one_or_two});
+  Harness sut("stage=\"oddstage does=give-0-1-2\" max-workers=3");
   auto pusher = sut.push_in_background(0, kFrames);
   std::vector<std::uint64_t> expected;
   for (std::uint64_t i = 0; i < kFrames; ++i)
@@ -218,10 +187,10 @@ struct CountedPusher {
   std::future<GstFlowReturn> result;
 };
 
-TEST(WorkerpoolFlow, MaxBuffersBoundsWhatIsInFlight) {
+TEST(Flow, MaxBuffersBoundsWhatIsInFlight) {
   Gate gate;
   gate.hold_all();
-  Harness sut("stage=identity max-workers=2 max-buffers=5", {.gate = &gate});
+  Harness sut("stage=gate max-workers=2 max-buffers=5", {.gate = &gate});
   CountedPusher pusher(sut, 12);
   pusher.wait_until_begun(6);  // the sixth has to wait
   gate.wait_until_holding(2);
@@ -236,11 +205,12 @@ TEST(WorkerpoolFlow, MaxBuffersBoundsWhatIsInFlight) {
   EXPECT_EQ(pusher.result.get(), GST_FLOW_OK);
 }
 
-TEST(WorkerpoolFlow, MaxBytesBoundsWhatIsInFlight) {
+TEST(Flow, MaxBytesBoundsWhatIsInFlight) {
+  ONLY_THREADS("with processes it bounds shared memory, in whole pages");
   Gate gate;
   gate.hold_all();
   // Frames of 64 bytes.
-  Harness sut("stage=identity max-workers=8 max-bytes=200", {.gate = &gate});
+  Harness sut("stage=gate max-workers=8 max-bytes=200", {.gate = &gate});
   CountedPusher pusher(sut, 8);
   pusher.wait_until_begun(4);
   gate.wait_until_holding(3);
@@ -250,17 +220,18 @@ TEST(WorkerpoolFlow, MaxBytesBoundsWhatIsInFlight) {
   EXPECT_EQ(pusher.result.get(), GST_FLOW_OK);
 }
 
-TEST(WorkerpoolFlow, AFrameLargerThanMaxBytesPassesAlone) {
+TEST(Flow, AFrameLargerThanMaxBytesPassesAlone) {
+  ONLY_THREADS("with processes it is a bound that nothing may pass");
   Harness sut("stage=identity max-workers=2 max-bytes=10");
   auto pusher = sut.push_in_background(0, 20);
   EXPECT_EQ(sut.pull_numbers(20), numbers(0, 20));
   EXPECT_EQ(pusher.get(), GST_FLOW_OK);
 }
 
-TEST(WorkerpoolFlow, ALargerWindowLetsAWaitingFrameIn) {
+TEST(Flow, ALargerWindowLetsAWaitingFrameIn) {
   Gate gate;
   gate.hold_all();
-  Harness sut("stage=identity max-workers=1 max-buffers=1", {.gate = &gate});
+  Harness sut("stage=gate max-workers=1 max-buffers=1", {.gate = &gate});
   CountedPusher pusher(sut, 3);
   pusher.wait_until_begun(2);
   g_object_set(sut.element(), "max-buffers", 3U, nullptr);
@@ -270,7 +241,7 @@ TEST(WorkerpoolFlow, ALargerWindowLetsAWaitingFrameIn) {
   EXPECT_EQ(sut.pull_numbers(3), numbers(0, 3));
 }
 
-TEST(WorkerpoolFlow, NothingIsLostBehindASlowSink) {
+TEST(Flow, NothingIsLostBehindASlowSink) {
   constexpr std::uint64_t kFrames = 60;
   Gate sink;
   Harness sut("stage=identity max-workers=2 max-buffers=4");
@@ -291,10 +262,8 @@ TEST(WorkerpoolFlow, NothingIsLostBehindASlowSink) {
 
 // ---- The account -----------------------------------------------------------
 
-TEST(WorkerpoolFlow, StatsReconcileAtAnyMoment) {
-  Harness sut("stage=identity max-workers=4", {.prepare = [](GstElement* e) {
-                on_every_frame(e, wait_at_random);
-              }});
+TEST(Flow, StatsReconcileAtAnyMoment) {
+  Harness sut(std::string(kUneven) + "max-workers=4");
   std::atomic<bool> is_done{false};
   auto reader = std::async(std::launch::async, [&] {
     std::uint64_t last = 0;
@@ -312,10 +281,10 @@ TEST(WorkerpoolFlow, StatsReconcileAtAnyMoment) {
   EXPECT_TRUE(reader.get());
 }
 
-TEST(WorkerpoolFlow, TimesInStatsAreThoseOfTheFrames) {
+TEST(Flow, TimesInStatsAreThoseOfTheFrames) {
   Gate gate;
   gate.hold(0);
-  Harness sut("stage=identity max-workers=2", {.gate = &gate});
+  Harness sut("stage=gate max-workers=2", {.gate = &gate});
   ASSERT_EQ(sut.push_range(0, 2), GST_FLOW_OK);
   gate.wait_until_held(0);
   gate.wait_until_seen(2);
@@ -332,10 +301,10 @@ TEST(WorkerpoolFlow, TimesInStatsAreThoseOfTheFrames) {
   EXPECT_GT(sut.stats()["reorder-time"], 0U) << "frame 1 waited for frame 0";
 }
 
-TEST(WorkerpoolFlow, AFlushIsTheCauseOfWhatItDiscards) {
+TEST(Flow, AFlushIsTheCauseOfWhatItDiscards) {
   Gate gate;
   gate.hold_all();
-  Harness sut("stage=identity max-workers=2", {.gate = &gate});
+  Harness sut("stage=gate max-workers=2", {.gate = &gate});
   ASSERT_EQ(sut.push_range(0, 4), GST_FLOW_OK);
   gate.wait_until_holding(2);
   sut.flush();
@@ -344,7 +313,7 @@ TEST(WorkerpoolFlow, AFlushIsTheCauseOfWhatItDiscards) {
   EXPECT_TRUE(sut.stats().reconciles());
 }
 
-TEST(WorkerpoolFlow, AStageErrorIsTheCauseAndTheFlow) {
+TEST(Flow, AStageErrorIsTheCauseAndTheFlow) {
   Harness sut("stage=\"identity error-after=1\" max-workers=1");
   ASSERT_EQ(sut.push(0), GST_FLOW_OK);
   sut.wait_for_stat("causes.stage-error", 1);
@@ -353,7 +322,7 @@ TEST(WorkerpoolFlow, AStageErrorIsTheCauseAndTheFlow) {
   EXPECT_TRUE(sut.stats().reconciles());
 }
 
-TEST(WorkerpoolFlow, StatsBeginAnewWithEachStart) {
+TEST(Flow, StatsBeginAnewWithEachStart) {
   Harness sut("stage=identity max-workers=2");
   sut.push(0);
   sut.pull();
@@ -364,10 +333,9 @@ TEST(WorkerpoolFlow, StatsBeginAnewWithEachStart) {
 
 // ---- What downstream returns -----------------------------------------------
 
-class WorkerpoolDownstreamFlow : public testing::TestWithParam<GstFlowReturn> {
-};
+class DownstreamFlow : public testing::TestWithParam<GstFlowReturn> {};
 
-TEST_P(WorkerpoolDownstreamFlow, ComesBackFromALaterChainCall) {
+TEST_P(DownstreamFlow, ComesBackFromALaterChainCall) {
   Harness sut("stage=identity max-workers=2 max-buffers=2");
   refuse_with(sut.get()->sinkpad, GetParam());
   ASSERT_EQ(sut.push(0), GST_FLOW_OK);
@@ -377,7 +345,7 @@ TEST_P(WorkerpoolDownstreamFlow, ComesBackFromALaterChainCall) {
   EXPECT_EQ(sut.stats()["frames-in"], 1U);
 }
 
-TEST_P(WorkerpoolDownstreamFlow, EndsAWaitForRoom) {
+TEST_P(DownstreamFlow, EndsAWaitForRoom) {
   Gate sink;
   sink.hold(0);
   Harness sut("stage=identity max-workers=1 max-buffers=1");
@@ -395,7 +363,7 @@ TEST_P(WorkerpoolDownstreamFlow, EndsAWaitForRoom) {
   EXPECT_TRUE(stats.reconciles());
 }
 
-TEST_P(WorkerpoolDownstreamFlow, IsForgottenAfterAFlush) {
+TEST_P(DownstreamFlow, IsForgottenAfterAFlush) {
   Harness sut("stage=identity max-workers=2");
   const gulong probe = refuse_with(sut.get()->sinkpad, GetParam());
   ASSERT_EQ(sut.push(0), GST_FLOW_OK);
@@ -406,7 +374,7 @@ TEST_P(WorkerpoolDownstreamFlow, IsForgottenAfterAFlush) {
   EXPECT_EQ(sut.pull_number(), 1U);
 }
 
-INSTANTIATE_TEST_SUITE_P(Flows, WorkerpoolDownstreamFlow,
+INSTANTIATE_TEST_SUITE_P(Flows, DownstreamFlow,
                          testing::Values(GST_FLOW_EOS, GST_FLOW_NOT_LINKED,
                                          GST_FLOW_NOT_NEGOTIATED,
                                          GST_FLOW_ERROR),
@@ -416,7 +384,7 @@ INSTANTIATE_TEST_SUITE_P(Flows, WorkerpoolDownstreamFlow,
                            return name;
                          });
 
-TEST(WorkerpoolFlow, EosAfterAFatalFlowIsAnError) {
+TEST(Flow, EosAfterAFatalFlowIsAnError) {
   Harness sut("stage=identity max-workers=2");
   refuse_with(sut.get()->sinkpad, GST_FLOW_NOT_LINKED);
   ASSERT_EQ(sut.push(0), GST_FLOW_OK);
@@ -426,7 +394,7 @@ TEST(WorkerpoolFlow, EosAfterAFatalFlowIsAnError) {
   EXPECT_NE(Messages::text(error.get()).find("not-linked"), std::string::npos);
 }
 
-TEST(WorkerpoolFlow, ANewSegmentGoesOnAfterDownstreamsEos) {
+TEST(Flow, ANewSegmentGoesOnAfterDownstreamsEos) {
   Harness sut("stage=identity max-workers=2");
   const gulong probe = refuse_with(sut.get()->sinkpad, GST_FLOW_EOS);
   sut.push(0);

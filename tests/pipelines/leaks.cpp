@@ -10,16 +10,17 @@
 #include <array>
 #include <cstdio>
 #include <cstring>
-#include <future>
 #include <map>
 
-#include "workerpool_harness.h"
+#include "element_harness.h"
+#include "farewell.h"
 
 namespace dispatch::test {
 
 namespace {
 
 constexpr char kScenarioOption[] = "--scenario";
+constexpr char kElementOption[] = "--element=";
 constexpr char kVideo[] =
     "videotestsrc num-buffers=30 ! "
     "video/x-raw,format=I420,width=112,height=80,framerate=30/1 ! ";
@@ -32,26 +33,24 @@ void leak() { gst_buffer_ref(numbered_buffer(0).get()); }
 
 void run_to_the_end() {
   play(
-      "workerpool max-workers=3 stage=\"videoconvert ! gaussianblur ! "
-      "videoconvert\" ! fakesink");
+      under_test("max-workers=3 stage=\"videoconvert ! gaussianblur ! "
+                 "videoconvert\" ! fakesink"));
 }
 
 void run_with_coders() {
-  play(
-      "x264enc ! h264parse ! avdec_h264 ! workerpool max-workers=2 "
-      "stage=\"videoconvert ! jpegenc\" ! workerpool max-workers=2 "
-      "stage=jpegdec ! x264enc ! fakesink");
+  play("x264enc ! h264parse ! avdec_h264 ! " +
+       under_test("max-workers=2 stage=\"videoconvert ! jpegenc\" ! ") +
+       under_test("max-workers=2 stage=jpegdec ! x264enc ! fakesink"));
 }
 
 void run_a_stage_with_state() {
-  play("workerpool stage=\"x264enc ! h264parse\" ! fakesink");
+  play(under_test("stage=\"x264enc ! h264parse\" ! fakesink"));
 }
 
 void run_a_stage_with_settings() {
   play(
-      "workerpool max-workers=3 stage=\"( videobalance name=look ) ! "
-      "identity\" "
-      "stage::look::saturation=0.5 ! fakesink");
+      under_test("max-workers=3 stage=\"( videobalance name=look ) ! "
+                 "identity\" stage::look::saturation=0.5 ! fakesink"));
 }
 
 void refuse() {
@@ -59,26 +58,26 @@ void refuse() {
        {"", "nosuchthing", "videoconvert videoscale", "tee", "decodebin",
         "identity ! queue", "( identity ! queue )", "fakesink", "x264enc"}) {
     Pipeline pipeline(std::string(kVideo) +
-                      "workerpool name=sut max-workers=3 ! fakesink");
+                      under_test("name=sut max-workers=3 ! fakesink"));
     g_object_set(pipeline.by_name("sut").get(), "stage", stage, nullptr);
     pipeline.run_to_eos();
   }
 }
 
 void fail_in_the_stage() {
-  play("workerpool max-workers=3 stage=\"identity error-after=5\" ! fakesink");
+  play(under_test("max-workers=3 stage=\"identity error-after=5\" ! fakesink"));
 }
 
 void fail_downstream() {
   play(
-      "workerpool max-workers=3 stage=identity ! identity error-after=5 ! "
-      "fakesink");
+      under_test("max-workers=3 stage=identity ! identity error-after=5 ! "
+                 "fakesink"));
 }
 
 void seek() {
   Pipeline pipeline(std::string(kVideo) +
-                    "workerpool max-workers=3 stage=\"videoconvert ! "
-                    "gaussianblur ! videoconvert\" ! fakesink");
+                    under_test("max-workers=3 stage=\"videoconvert ! "
+                               "gaussianblur ! videoconvert\" ! fakesink"));
   pipeline.set_state(GST_STATE_PAUSED);
   for (gint64 i = 0; i < 10; ++i) {
     gst_element_seek_simple(pipeline.get(), GST_FORMAT_TIME,
@@ -91,7 +90,7 @@ void seek() {
 void flush_with_copies_busy() {
   Gate gate;
   gate.hold_all();
-  Harness sut("max-workers=2 stage=identity", {.gate = &gate});
+  Harness sut("max-workers=2 stage=gate", {.gate = &gate});
   sut.push_range(0, 4);
   gate.wait_until_holding(1);
   sut.flush();
@@ -120,7 +119,7 @@ void substitute(const char* policy) {
   options.is_live = options.has_test_clock = true;
   options.caps = kVideoCaps;
   Harness sut(std::string("max-workers=3 latency-budget=20000000 "
-                          "stage=\"teststage writes=true ! identity\" "
+                          "stage=\"teststage writes=true ! gate\" "
                           "late-policy=") +
                   policy,
               options);
@@ -140,34 +139,28 @@ void substitute_in_all_ways() {
   for (const char* policy : {"bypass", "repeat", "drop"}) substitute(policy);
 }
 
-// The copy goes on after NULL, and takes itself down.
+// A copy in a thread goes on after NULL, and takes itself down.
 void stop_while_stuck() {
-  std::promise<void> gone;
+  Farewell copies;
   {
     Gate gate;
     gate.hold_all();
-    HarnessOptions options;
-    options.gate = &gate;
-    options.prepare = [&](GstElement* element) {
-      g_signal_connect(
-          element, "stage-setup",
-          G_CALLBACK(
-              +[](GstElement*, GstElement* copy, guint, gpointer user_data) {
-                g_object_weak_ref(
-                    G_OBJECT(copy),
-                    [](gpointer promise, GObject*) {
-                      static_cast<std::promise<void>*>(promise)->set_value();
-                    },
-                    user_data);
-              }),
-          &gone);
-    };
-    Harness sut("max-workers=1 stage=identity", options);
+    HarnessOptions options{.gate = &gate};
+    if (has_threads())
+      options.prepare = [&](GstElement* element) {
+        g_signal_connect(element, "stage-setup",
+                         G_CALLBACK(+[](GstElement*, GstElement* copy, guint,
+                                        gpointer farewell) {
+                           static_cast<Farewell*>(farewell)->watch(copy);
+                         }),
+                         &copies);
+      };
+    Harness sut("max-workers=1 stage=gate", options);
     sut.push_range(0, 3);
     gate.wait_until_holding(1);
     sut.set_state(GST_STATE_NULL);
   }
-  gone.get_future().wait();
+  if (has_threads()) copies.wait_for(1);
 }
 
 void stop_with_frames_in_flight() {
@@ -179,7 +172,7 @@ void stop_with_frames_in_flight() {
 
 void start_again_and_again() {
   Pipeline pipeline(std::string(kVideo) +
-                    "workerpool max-workers=2 stage=videoconvert ! fakesink");
+                    under_test("max-workers=2 stage=videoconvert ! fakesink"));
   for (int i = 0; i < 10; ++i) {
     pipeline.run_to_eos();
     gst_element_set_state(pipeline.get(), GST_STATE_NULL);
@@ -187,8 +180,7 @@ void start_again_and_again() {
 }
 
 void ask_for_children() {
-  const ElementPtr sut(
-      stage::sink_object(gst_element_factory_make("workerpool", nullptr)));
+  const ElementPtr sut = new_element();
   for (const char* stage :
        {"", "identity", "nosuchthing", "identity ! queue"}) {
     g_object_set(sut.get(), "stage", stage, nullptr);
@@ -239,8 +231,8 @@ Report run_scenario(const std::string& name) {
   const std::string command =
       "GST_TRACERS=leaks GST_DEBUG=GST_TRACER:7 GST_DEBUG_NO_COLOR=1 exec "
       "/proc/" +
-      std::to_string(getpid()) + "/exe " + kScenarioOption + " " + name +
-      " 2>&1";
+      std::to_string(getpid()) + "/exe " + kElementOption +
+      element_under_test() + " " + kScenarioOption + " " + name + " 2>&1";
   Report report;
   FILE* pipe = popen(command.c_str(), "r");
   if (pipe == nullptr) return report;
@@ -284,7 +276,9 @@ TEST(Pipelines, ALeakWouldBeSeen) {
 // Instead of the one that the other programs share.
 int main(int argc, char** argv) {
   using dispatch::test::kScenarioOption;
+  dispatch::test::read_element_under_test(argc, argv);
   if (argc == 3 && std::strcmp(argv[1], kScenarioOption) == 0) {
+    dispatch::test::prepare_gates();
     gst_init(nullptr, nullptr);
     dispatch::test::scenarios().at(argv[2])();
     gst_deinit();

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 //
-// A workerpool between the two pads of a GstHarness, and what else the tests of
-// the element share.
+// The element under test between the two pads of a GstHarness, and what else
+// the tests of the elements share.
 //
 // For: pushing numbered buffers, pulling and checking what leaves, reading
-// stats, messages and the order of buffers and events. Not for: expectations
+// stats, messages, the order of buffers and events, and what the spies in a
+// stage tell. Not for: expectations
 // about behaviour; those are in the tests. Thread: confined, unless said.
 // Failure: what does not come within kPatience ends the program.
 #pragma once
@@ -20,6 +21,7 @@
 #include <gst/check/gsttestclock.h>
 #include <gst/gst.h>
 
+#include "element_under_test.h"
 #include "gate.h"
 #include "stage/ptr.h"
 
@@ -43,20 +45,25 @@ inline constexpr char kVideoCaps[] =
 inline constexpr GstClockTime kFrameDuration = 10 * GST_MSECOND;
 
 // A buffer that knows its number: in its offset, its timestamps and its bytes.
-BufferPtr numbered_buffer(std::uint64_t number, std::size_t bytes = 64);
+inline constexpr std::size_t kFrameBytes = 64;
+BufferPtr numbered_buffer(std::uint64_t number,
+                          std::size_t bytes = kFrameBytes);
 std::uint64_t number_of(GstBuffer* buffer);
 // Whether the bytes are those that numbered_buffer(number_of(buffer)) wrote.
 bool has_own_bytes(GstBuffer* buffer);
 // Where its first memory lies: equal for what was passed by reference.
 const GstMemory* memory_of(GstBuffer* buffer);
 
-// A pad of an element of a copy.
-PadPtr pad_of(GstBin* copy, const char* element, const char* pad);
+// The element under test, in no pipeline.
+ElementPtr new_element();
+// How many workers `element` (transfer none) has, busy or not: copies in it, or
+// processes of this program.
+unsigned workers_of(GstElement* element);
 
 // What `stats` says, of one moment.
 class Stats {
  public:
-  explicit Stats(GstElement* workerpool);  // (transfer none)
+  explicit Stats(GstElement* element);  // (transfer none)
   // A field, or "causes.NAME"; no such field ends the program.
   std::uint64_t operator[](const std::string& field) const;
   // frames-in = applied + bypassed + repeated + dropped + in-flight, and the
@@ -88,6 +95,25 @@ class Messages {
   GstBus* bus_;
 };
 
+// What one `spy` in a stage has told; see the element.
+struct Spied {
+  std::string copy;
+  std::string element;
+  std::string what;
+  bool is_upstream = false;
+  bool is_frame = false;
+  std::string caps;
+  std::string sticky;
+  std::int64_t due_ns = -1;
+  int mark = 0;
+};
+// Waits for the next thing that spies tell; drops other messages before it.
+Spied next_spied(Messages& messages);
+// All until (and with) the first one that tells `what`.
+std::vector<Spied> spied_until(Messages& messages, const std::string& what);
+// Their `what`, in order.
+std::vector<std::string> lines_of(const std::vector<Spied>& all);
+
 // What passes a pad, in order: buffers as their number ("7"), a GAP as "gap",
 // custom events as their structure's name, other events as their type
 // ("segment"). Thread-safe.
@@ -105,8 +131,9 @@ class Transcript {
 };
 
 struct HarnessOptions {
-  // Before the element starts: a gate to attach, signals to connect.
+  // The elements `gate` of the stage.
   Gate* gate = nullptr;
+  // Before the element starts: settings, signals to connect.
   std::function<void(GstElement*)> prepare;
   // What the LATENCY query upstream says.
   bool is_live = false;
@@ -137,6 +164,10 @@ class Harness {
   // Looks at `stats` again and again until a field has that value: for what
   // tells no one.
   void wait_for_stat(const std::string& field, std::uint64_t value);
+
+  // As numbered_buffer(), in memory that the element has proposed, as a source
+  // makes it: nothing has to be copied on the way in.
+  BufferPtr frame(std::uint64_t number);
 
   GstFlowReturn push(BufferPtr buffer);
   GstFlowReturn push(std::uint64_t number) {

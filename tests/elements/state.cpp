@@ -1,14 +1,13 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 //
-// Flushes, seeks and state changes of workerpool, above all while something is
+// Flushes, seeks and state changes of an element, above all while something is
 // blocked; and what an instance promises from its creation to its end.
 #include <gtest/gtest.h>
 
 #include <algorithm>
-#include <condition_variable>
-#include <mutex>
 
-#include "workerpool_harness.h"
+#include "element_harness.h"
+#include "farewell.h"
 
 namespace dispatch::test {
 namespace {
@@ -21,41 +20,11 @@ GstEvent* time_segment() {
   return gst_event_new_segment(&segment);
 }
 
-// How many objects are gone. Outlives what it looks at.
-class Farewell {
- public:
-  void watch(gpointer object) {
-    g_object_weak_ref(
-        G_OBJECT(object),
-        [](gpointer self, GObject*) { static_cast<Farewell*>(self)->count(); },
-        this);
-  }
-  void wait_for(unsigned count) {
-    std::unique_lock lock(mutex_);
-    if (!changed_.wait_for(lock, kPatience, [&] { return gone_ >= count; }))
-      give_up("an object to be destroyed");
-  }
-  unsigned gone() {
-    const std::lock_guard lock(mutex_);
-    return gone_;
-  }
-
- private:
-  void count() {
-    const std::lock_guard lock(mutex_);
-    ++gone_;
-    changed_.notify_all();
-  }
-  std::mutex mutex_;
-  std::condition_variable changed_;
-  unsigned gone_ = 0;
-};
-
 // Says when the element's chain function is called; it may block there then.
 class ChainWatch {
  public:
-  explicit ChainWatch(GstElement* workerpool) {
-    const PadPtr pad(gst_element_get_static_pad(workerpool, "sink"));
+  explicit ChainWatch(GstElement* element) {
+    const PadPtr pad(gst_element_get_static_pad(element, "sink"));
     gate_.attach_to_pad(pad.get());
   }
   void wait_until_called(std::size_t times) { gate_.wait_until_seen(times); }
@@ -79,10 +48,10 @@ gulong block(GstPad* pad) {
 
 // ---- Flush -----------------------------------------------------------------
 
-TEST(WorkerpoolFlush, EndsAChainCallThatWaitsForRoom) {
+TEST(Flush, EndsAChainCallThatWaitsForRoom) {
   Gate gate;
   gate.hold(0);
-  Harness sut("stage=identity max-workers=2 max-buffers=1", {.gate = &gate});
+  Harness sut("stage=gate max-workers=2 max-buffers=1", {.gate = &gate});
   ChainWatch chain(sut.element());
   auto pusher = sut.push_in_background(0, 2);
   gate.wait_until_held(0);
@@ -96,10 +65,10 @@ TEST(WorkerpoolFlush, EndsAChainCallThatWaitsForRoom) {
   EXPECT_EQ(sut.pull_number(), 3U) << "by the other worker";
 }
 
-TEST(WorkerpoolFlush, DoesNotWaitForAStuckStage) {
+TEST(Flush, DoesNotWaitForAStuckStage) {
   Gate gate;
   gate.hold(0);
-  Harness sut("stage=identity max-workers=1", {.gate = &gate});
+  Harness sut("stage=gate max-workers=1", {.gate = &gate});
   sut.push_range(0, 3);
   gate.wait_until_held(0);
   sut.flush();  // returns, although the only worker is in frame 0
@@ -115,17 +84,11 @@ TEST(WorkerpoolFlush, DoesNotWaitForAStuckStage) {
   EXPECT_EQ(stats["late-results"], 0U) << "a flush makes no late results";
 }
 
-TEST(WorkerpoolFlush, DoesNotWaitForACopyThatChoosesItsCaps) {
+TEST(Flush, DoesNotWaitForACopyThatChoosesItsCaps) {
   // Stands in the caps event of the first copy that has one.
   Gate caps;
   caps.hold(0);
-  Harness sut("stage=\"identity name=look\" max-workers=2",
-              {.prepare = [&](GstElement* element) {
-                on_each_copy(element, [&](GstBin* copy) {
-                  caps.attach_to_events(pad_of(copy, "look", "sink").get(),
-                                        GST_EVENT_CAPS);
-                });
-              }});
+  Harness sut("stage=\"gate at=caps\" max-workers=2", {.gate = &caps});
   sut.push(0);
   caps.wait_until_held(0);
   sut.flush();
@@ -133,7 +96,7 @@ TEST(WorkerpoolFlush, DoesNotWaitForACopyThatChoosesItsCaps) {
   EXPECT_EQ(sut.pull_number(), 1U);
 }
 
-TEST(WorkerpoolFlush, EndsAPushThatIsBlockedDownstream) {
+TEST(Flush, EndsAPushThatIsBlockedDownstream) {
   Harness sut("stage=identity max-workers=2 max-buffers=2");
   ChainWatch chain(sut.element());
   const PadPtr src(gst_element_get_static_pad(sut.element(), "src"));
@@ -150,10 +113,10 @@ TEST(WorkerpoolFlush, EndsAPushThatIsBlockedDownstream) {
   EXPECT_TRUE(sut.stats().reconciles());
 }
 
-TEST(WorkerpoolFlush, IsSeenDownstreamOnceAndBeforeWhatFollows) {
+TEST(Flush, IsSeenDownstreamOnceAndBeforeWhatFollows) {
   Gate gate;
   gate.hold(1);
-  Harness sut("stage=identity max-workers=2", {.gate = &gate});
+  Harness sut("stage=gate max-workers=2", {.gate = &gate});
   sut.push(0);
   sut.pull();
   sut.push_range(1, 3);
@@ -167,10 +130,10 @@ TEST(WorkerpoolFlush, IsSeenDownstreamOnceAndBeforeWhatFollows) {
                    "flush-stop", "segment", "3", "eos"}));
 }
 
-TEST(WorkerpoolFlush, LeavesNoneOfTheOldFramesToTheStage) {
+TEST(Flush, LeavesNoneOfTheOldFramesToTheStage) {
   Gate gate;
   gate.hold(0);
-  Harness sut("stage=identity max-workers=1", {.gate = &gate});
+  Harness sut("stage=gate max-workers=1", {.gate = &gate});
   sut.push_range(0, 4);
   gate.wait_until_held(0);
   sut.flush();
@@ -180,10 +143,10 @@ TEST(WorkerpoolFlush, LeavesNoneOfTheOldFramesToTheStage) {
   EXPECT_EQ(gate.seen(), (std::vector<std::uint64_t>{0, 5}));
 }
 
-TEST(WorkerpoolFlush, LosesNoStickyEventButTheSegment) {
+TEST(Flush, LosesNoStickyEventButTheSegment) {
   Gate gate;
   gate.hold(0);
-  Harness sut("stage=identity max-workers=1", {.gate = &gate});
+  Harness sut("stage=gate max-workers=1", {.gate = &gate});
   sut.push(0);
   gate.wait_until_held(0);
   sut.push_event(
@@ -199,7 +162,7 @@ TEST(WorkerpoolFlush, LosesNoStickyEventButTheSegment) {
                    "segment", "tag", "1"}));
 }
 
-TEST(WorkerpoolFlush, MayComeManyTimesInARow) {
+TEST(Flush, MayComeManyTimesInARow) {
   Harness sut("stage=identity max-workers=3");
   for (std::uint64_t i = 0; i < 200; ++i) {
     ASSERT_EQ(sut.push_range(i * 10, i * 10 + i % 5), GST_FLOW_OK);
@@ -211,11 +174,11 @@ TEST(WorkerpoolFlush, MayComeManyTimesInARow) {
   EXPECT_TRUE(sut.stats().reconciles());
 }
 
-TEST(WorkerpoolFlush, ForgetsTheLastResult) {
+TEST(Flush, ForgetsTheLastResult) {
   Gate gate;
   gate.hold(1);
   Harness sut(
-      "stage=identity max-workers=1 late-policy=repeat "
+      "stage=gate max-workers=1 late-policy=repeat "
       "latency-budget=30000000",
       {.gate = &gate, .is_live = true, .has_test_clock = true});
   sut.push(0);
@@ -251,25 +214,25 @@ Lines lines_after_seek(const std::string& between, gdouble rate,
   return Lines(std::find(all.begin(), all.end(), "flush-stop"), all.end());
 }
 
-class WorkerpoolSeek : public testing::TestWithParam<GstState> {};
+class Seek : public testing::TestWithParam<GstState> {};
 
-TEST_P(WorkerpoolSeek, GivesWhatThePlainPipelineGives) {
+TEST_P(Seek, GivesWhatThePlainPipelineGives) {
   const Lines plain = lines_after_seek("identity", 1.0, GetParam());
   ASSERT_GE(plain.size(), 20U);
-  EXPECT_EQ(lines_after_seek("workerpool stage=identity max-workers=3", 1.0,
+  EXPECT_EQ(lines_after_seek(under_test("stage=identity max-workers=3"), 1.0,
                              GetParam()),
             plain);
 }
 
-TEST_P(WorkerpoolSeek, GivesWhatThePlainPipelineGivesBackwards) {
+TEST_P(Seek, GivesWhatThePlainPipelineGivesBackwards) {
   const Lines plain = lines_after_seek("identity", -1.0, GetParam());
   ASSERT_GE(plain.size(), 20U);
-  EXPECT_EQ(lines_after_seek("workerpool stage=identity max-workers=3", -1.0,
+  EXPECT_EQ(lines_after_seek(under_test("stage=identity max-workers=3"), -1.0,
                              GetParam()),
             plain);
 }
 
-INSTANTIATE_TEST_SUITE_P(From, WorkerpoolSeek,
+INSTANTIATE_TEST_SUITE_P(From, Seek,
                          testing::Values(GST_STATE_PAUSED, GST_STATE_PLAYING),
                          [](const auto& state) {
                            return std::string(
@@ -278,11 +241,12 @@ INSTANTIATE_TEST_SUITE_P(From, WorkerpoolSeek,
 
 // ---- EOS -------------------------------------------------------------------
 
-TEST(WorkerpoolEos, DrainsIntoASynchronisedSink) {
+TEST(Eos, DrainsIntoASynchronisedSink) {
   Pipeline pipeline(
       "videotestsrc num-buffers=12 ! "
-      "video/x-raw,format=GRAY8,width=8,height=8,framerate=200/1 ! "
-      "workerpool stage=identity max-workers=3 ! fakesink name=sink sync=true");
+      "video/x-raw,format=GRAY8,width=8,height=8,framerate=200/1 ! " +
+      under_test("stage=identity max-workers=3") +
+      " ! fakesink name=sink sync=true");
   const Transcript sink(pipeline.pad("sink", "sink").get());
   EXPECT_TRUE(pipeline.run_to_eos()) << pipeline.error();
   EXPECT_EQ(sink.lines(),
@@ -290,12 +254,12 @@ TEST(WorkerpoolEos, DrainsIntoASynchronisedSink) {
                    "5", "6", "7", "8", "9", "10", "11", "eos"}));
 }
 
-TEST(WorkerpoolEos, DrainsThroughTwoInARow) {
+TEST(Eos, DrainsThroughTwoInARow) {
   Pipeline pipeline(
       "videotestsrc num-buffers=200 ! "
-      "video/x-raw,format=GRAY8,width=8,height=8,framerate=200/1 ! "
-      "workerpool stage=identity max-workers=2 ! "
-      "workerpool stage=identity max-workers=3 ! fakesink name=sink");
+      "video/x-raw,format=GRAY8,width=8,height=8,framerate=200/1 ! " +
+      under_test("stage=identity max-workers=2 ! ") +
+      under_test("stage=identity max-workers=3 ! fakesink name=sink"));
   const Transcript sink(pipeline.pad("sink", "sink").get());
   EXPECT_TRUE(pipeline.run_to_eos()) << pipeline.error();
   Lines expected{"stream-start", "caps", "segment"};
@@ -304,13 +268,14 @@ TEST(WorkerpoolEos, DrainsThroughTwoInARow) {
   EXPECT_EQ(sink.lines(), expected);
 }
 
-TEST(WorkerpoolEos, DrainsOnTwoBranches) {
+TEST(Eos, DrainsOnTwoBranches) {
   Pipeline pipeline(
       "videotestsrc num-buffers=50 ! "
       "video/x-raw,format=GRAY8,width=8,height=8,framerate=200/1 ! "
-      "tee name=t ! queue ! workerpool stage=identity max-workers=2 ! "
-      "fakesink name=one t. ! queue ! "
-      "workerpool stage=identity max-workers=2 ! fakesink name=two");
+      "tee name=t ! queue ! " +
+      under_test("stage=identity max-workers=2 ! fakesink name=one ") +
+      "t. ! queue ! " +
+      under_test("stage=identity max-workers=2 ! fakesink name=two"));
   const Transcript one(pipeline.pad("one", "sink").get());
   const Transcript two(pipeline.pad("two", "sink").get());
   EXPECT_TRUE(pipeline.run_to_eos()) << pipeline.error();
@@ -320,77 +285,39 @@ TEST(WorkerpoolEos, DrainsOnTwoBranches) {
 
 // ---- Going down ------------------------------------------------------------
 
-TEST(WorkerpoolState, NullDoesNotWaitForAStuckCopyWhichGoesWhenItComesBack) {
+TEST(State, NullDoesNotWaitForAStuckStage) {
   Gate gate;
   gate.hold(0);
-  Farewell copies;
-  Harness sut("stage=identity max-workers=2",
-              {.gate = &gate, .prepare = [&](GstElement* element) {
-                 on_each_copy(element,
-                              [&](GstBin* copy) { copies.watch(copy); });
-               }});
+  Harness sut("stage=gate max-workers=2", {.gate = &gate});
   sut.push(0);
   gate.wait_until_held(0);
   sut.set_state(GST_STATE_NULL);  // while the gate is closed
-  EXPECT_EQ(GST_BIN_NUMCHILDREN(sut.element()), 0);
-  sut.messages().count(GST_MESSAGE_ANY);  // they hold their senders
-  copies.wait_for(1);                     // the idle one
-  EXPECT_EQ(gate.holding(), (std::vector<std::uint64_t>{0}));
-  EXPECT_EQ(copies.gone(), 1U);
-  gate.open();
-  copies.wait_for(2);
+  EXPECT_EQ(workers_of(sut.element()), 0U);
+  EXPECT_EQ(sut.stats()["causes.stop"], 1U);
 }
 
-TEST(WorkerpoolState, AnElementMayDieBeforeItsStuckCopy) {
+TEST(State, AStuckStageIsNotInTheWayOfTheNextRun) {
   Gate gate;
   gate.hold(0);
-  Farewell copies;
-  Farewell elements;
-  {
-    Harness sut("stage=identity max-workers=1",
-                {.gate = &gate, .prepare = [&](GstElement* element) {
-                   elements.watch(element);
-                   on_each_copy(element,
-                                [&](GstBin* copy) { copies.watch(copy); });
-                 }});
-    sut.push(0);
-    gate.wait_until_held(0);
-  }
-  elements.wait_for(1);
-  EXPECT_EQ(copies.gone(), 0U);
-  gate.open();
-  copies.wait_for(1);
-}
-
-TEST(WorkerpoolState, AStuckCopyIsNotInTheWayOfTheNextRun) {
-  Gate gate;
-  gate.hold(0);
-  Farewell copies;
-  Harness sut("stage=identity max-workers=1",
-              {.gate = &gate, .prepare = [&](GstElement* element) {
-                 on_each_copy(element,
-                              [&](GstBin* copy) { copies.watch(copy); });
-               }});
+  Harness sut("stage=gate max-workers=1", {.gate = &gate});
   sut.push(0);
   gate.wait_until_held(0);
   sut.set_state(GST_STATE_NULL);
-  sut.messages().count(GST_MESSAGE_ANY);  // they hold their senders
   sut.set_state(GST_STATE_PLAYING);
   sut.push_event(gst_event_new_stream_start("again"));
   gst_harness_set_src_caps_str(sut.get(), kAnyCaps);
   EXPECT_EQ(sut.push(1), GST_FLOW_OK);
   EXPECT_EQ(sut.pull_number(), 1U);
   gate.open();
-  copies.wait_for(1);
   EXPECT_EQ(sut.push(2), GST_FLOW_OK);
   EXPECT_EQ(sut.pull_number(), 2U) << "the old result came between";
   EXPECT_EQ(sut.stats()["frames-in"], 2U);
 }
 
-TEST(WorkerpoolState, NullEndsAChainCallThatWaitsForRoom) {
+TEST(State, NullEndsAChainCallThatWaitsForRoom) {
   Gate gate;
   gate.hold(0);
-  Harness sut("stage=identity max-workers=1 max-buffers=1", {.gate = &gate});
+  Harness sut("stage=gate max-workers=1 max-buffers=1", {.gate = &gate});
   ChainWatch chain(sut.element());
   auto pusher = sut.push_in_background(0, 2);
   gate.wait_until_held(0);
@@ -401,7 +328,7 @@ TEST(WorkerpoolState, NullEndsAChainCallThatWaitsForRoom) {
   EXPECT_TRUE(sut.stats().reconciles());
 }
 
-TEST(WorkerpoolState, NullEndsAPushThatIsBlockedDownstream) {
+TEST(State, NullEndsAPushThatIsBlockedDownstream) {
   Harness sut("stage=identity max-workers=2");
   const PadPtr src(gst_element_get_static_pad(sut.element(), "src"));
   block(src.get());
@@ -411,10 +338,10 @@ TEST(WorkerpoolState, NullEndsAPushThatIsBlockedDownstream) {
   EXPECT_EQ(sut.stats()["in-flight"], 0U);
 }
 
-TEST(WorkerpoolState, NullEndsTheWaitForADrain) {
+TEST(State, NullEndsTheWaitForADrain) {
   Gate gate;
   gate.hold(0);
-  Harness sut("stage=identity max-workers=1", {.gate = &gate});
+  Harness sut("stage=gate max-workers=1", {.gate = &gate});
   sut.push(0);
   gate.wait_until_held(0);
   std::promise<void> asked;
@@ -438,18 +365,15 @@ TEST(WorkerpoolState, NullEndsTheWaitForADrain) {
 
 // ---- An instance -----------------------------------------------------------
 
-TEST(WorkerpoolState, AThousandAreCreatedAndDisposed) {
+TEST(State, AThousandAreCreatedAndDisposed) {
   Farewell elements;
   for (int i = 0; i < 1000; ++i) {
-    GstElement* element = gst_element_factory_make("workerpool", nullptr);
-    ASSERT_NE(element, nullptr);
-    elements.watch(element);
-    gst_object_unref(gst_object_ref_sink(element));
+    elements.watch(new_element().get());
   }
   EXPECT_EQ(elements.gone(), 1000U);
 }
 
-TEST(WorkerpoolState, ThreeRoundsWithTheSameInstance) {
+TEST(State, ThreeRoundsWithTheSameInstance) {
   Harness sut("stage=identity max-workers=2", {.caps = nullptr});
   for (int round = 0; round < 3; ++round) {
     sut.set_state(GST_STATE_PLAYING);
@@ -461,11 +385,11 @@ TEST(WorkerpoolState, ThreeRoundsWithTheSameInstance) {
     sut.push_eos();
     sut.out().wait_for("eos", static_cast<std::size_t>(round) + 1);
     sut.set_state(GST_STATE_NULL);
-    EXPECT_EQ(GST_BIN_NUMCHILDREN(sut.element()), 0);
+    EXPECT_EQ(workers_of(sut.element()), 0U);
   }
 }
 
-TEST(WorkerpoolState, PropertiesMayChangeWhilePlaying) {
+TEST(State, PropertiesMayChangeWhilePlaying) {
   Harness sut("stage=identity max-workers=3");
   auto pusher = sut.push_in_background(0, 2000);
   for (std::uint64_t i = 0; i < 2000; ++i) {
@@ -473,7 +397,6 @@ TEST(WorkerpoolState, PropertiesMayChangeWhilePlaying) {
       const auto step = static_cast<guint>(i / 20);
       g_object_set(sut.element(),                                      //
                    "max-buffers", step % 9,                            //
-                   "max-bytes", guint64{step % 3} * 100,               //
                    "latency-budget", guint64{step % 5} * GST_MSECOND,  //
                    "late-policy", static_cast<int>(step % 4),          //
                    "deadlines", static_cast<int>(step % 3), nullptr);
@@ -484,9 +407,20 @@ TEST(WorkerpoolState, PropertiesMayChangeWhilePlaying) {
   sut.wait_for_stat("applied", 2000);
 }
 
-TEST(WorkerpoolState, PropertiesRoundTrip) {
-  const ElementPtr sut(
-      stage::sink_object(gst_element_factory_make("workerpool", nullptr)));
+TEST(State, MaxBytesMayChangeWhilePlaying) {
+  ONLY_THREADS("with processes it bounds shared memory, in whole pages");
+  Harness sut("stage=identity max-workers=3");
+  auto pusher = sut.push_in_background(0, 1000);
+  for (std::uint64_t i = 0; i < 1000; ++i) {
+    g_object_set(sut.element(), "max-bytes", guint64{i % 3} * 100, nullptr);
+    ASSERT_EQ(sut.pull_number(), i);
+  }
+  EXPECT_EQ(pusher.get(), GST_FLOW_OK);
+  sut.wait_for_stat("applied", 1000);
+}
+
+TEST(State, PropertiesRoundTrip) {
+  const ElementPtr sut = new_element();
   g_object_set(sut.get(), "stage", "identity ! identity",  //
                "max-workers", 7U,                          //
                "latency-budget", guint64{12345678},        //
@@ -517,9 +451,8 @@ TEST(WorkerpoolState, PropertiesRoundTrip) {
   EXPECT_EQ(deadlines, 1);
 }
 
-TEST(WorkerpoolState, DefaultsAreWhatTheDocumentsSay) {
-  const ElementPtr sut(
-      stage::sink_object(gst_element_factory_make("workerpool", nullptr)));
+TEST(State, DefaultsAreWhatTheDocumentsSay) {
+  const ElementPtr sut = new_element();
   GObjectClass* klass = G_OBJECT_GET_CLASS(sut.get());
   for (const auto& [name, text] : std::vector<std::pair<const char*, Lines>>{
            {"stage", {""}},
@@ -558,11 +491,10 @@ struct Shown {
   int mutable_in;    // GST_PARAM_MUTABLE_*
 };
 
-class WorkerpoolProperty : public testing::TestWithParam<Shown> {};
+class Property : public testing::TestWithParam<Shown> {};
 
-TEST_P(WorkerpoolProperty, SaysItsUnitAndWhenItMayChange) {
-  const ElementPtr sut(
-      stage::sink_object(gst_element_factory_make("workerpool", nullptr)));
+TEST_P(Property, SaysItsUnitAndWhenItMayChange) {
+  const ElementPtr sut = new_element();
   GParamSpec* spec = g_object_class_find_property(G_OBJECT_GET_CLASS(sut.get()),
                                                   GetParam().name);
   ASSERT_NE(spec, nullptr);
@@ -575,7 +507,7 @@ TEST_P(WorkerpoolProperty, SaysItsUnitAndWhenItMayChange) {
 }
 
 INSTANTIATE_TEST_SUITE_P(
-    All, WorkerpoolProperty,
+    All, Property,
     testing::Values(
         Shown{"stage", "launch description", GST_PARAM_MUTABLE_READY},
         Shown{"stage-state", "state", GST_PARAM_MUTABLE_READY},

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 //
-// workerpool among real coders: every buffer that arrives is that of the plain
+// An element among real coders: every buffer that arrives is that of the plain
 // pipeline, by bytes, timestamps and caps.
 #include <gtest/gtest.h>
 
+#include "element_harness.h"
 #include "recording.h"
-#include "workerpool_harness.h"
 
 namespace dispatch::test {
 
@@ -47,11 +47,11 @@ TEST_P(Codecs, GiveTheFramesOfThePlainPipeline) {
   const std::string behind = chain.behind + kSink;
   const auto plain = frames_of(before + chain.stage + behind);
   ASSERT_EQ(plain.size(), chain.frames);
-  for (const char* settings :
-       {"max-workers=3", "max-workers=2 max-buffers=2"}) {
-    std::string pooled = before + "workerpool ";
-    pooled.append(settings).append(" stage=").append(quoted(chain.stage));
-    EXPECT_EQ(difference(frames_of(pooled + behind), plain), "") << settings;
+  for (const std::string settings :
+       {"max-workers=3 stage=", "max-workers=2 max-buffers=2 stage="}) {
+    const std::string tested = under_test(settings + quoted(chain.stage));
+    EXPECT_EQ(difference(frames_of(before + tested + behind), plain), "")
+        << settings;
   }
 }
 
@@ -83,10 +83,10 @@ INSTANTIATE_TEST_SUITE_P(
 TEST(Pipelines, TeeInFrontShowsNoChangedFrame) {
   const std::string branches = kPictures + "tee name=t ";
   const auto untouched = frames_of(kPictures + "identity" + kSink);
-  Pipeline pipeline(branches +
-                    "t. ! queue ! workerpool max-workers=3 "
-                    "stage=\"teststage writes=true\" ! fakesink name=changed "
-                    "t. ! queue ! fakesink name=out");
+  Pipeline pipeline(
+      branches + "t. ! queue ! " +
+      under_test("max-workers=3 stage=\"teststage writes=true\"") +
+      " ! fakesink name=changed t. ! queue ! fakesink name=out");
   const Recording changed(pipeline.pad("changed", "sink").get());
   const Recording other(pipeline.pad("out", "sink").get());
   ASSERT_TRUE(pipeline.run_to_eos()) << pipeline.error();
@@ -103,11 +103,12 @@ TEST(Pipelines, TeeInFrontShowsNoChangedFrameLive) {
   const std::string source =
       "videotestsrc is-live=true num-buffers=20 pattern=red ! "
       "video/x-raw,format=I420,width=112,height=80,framerate=100/1 ! ";
-  Pipeline pipeline(source +
-                    "tee name=t "
-                    "t. ! queue ! workerpool max-workers=3 "
-                    "stage=\"teststage writes=true\" ! fakesink name=changed "
-                    "t. ! queue ! fakesink name=out");
+  Pipeline pipeline(
+      source +
+      "tee name=t "
+      "t. ! queue ! " +
+      under_test("max-workers=3 stage=\"teststage writes=true\"") +
+      " ! fakesink name=changed t. ! queue ! fakesink name=out");
   const Recording changed(pipeline.pad("changed", "sink").get());
   const Recording other(pipeline.pad("out", "sink").get());
   ASSERT_TRUE(pipeline.run_to_eos()) << pipeline.error();
@@ -130,19 +131,19 @@ TEST(Pipelines, TwoInARowGiveTheFramesOfThePlainPipeline) {
   const std::string blur = kBlur;
   const std::string flip = "videoflip method=clockwise ! jpegenc";
   EXPECT_EQ(
-      frames_of(kPictures + "workerpool max-workers=2 stage=" + quoted(blur) +
-                " ! workerpool max-workers=3 stage=" + quoted(flip) + kSink),
+      frames_of(kPictures + under_test("max-workers=2 stage=" + quoted(blur)) +
+                " ! " + under_test("max-workers=3 stage=" + quoted(flip)) +
+                kSink),
       frames_of(kPictures + blur + " ! " + flip + kSink));
 }
 
 TEST(Pipelines, OneInEachBranchGivesTheFramesOfThePlainPipeline) {
   const std::string flip = "videoflip method=clockwise";
-  Pipeline pipeline(kPictures +
-                    "tee name=t "
-                    "t. ! queue ! workerpool max-workers=2 stage=jpegenc ! "
-                    "fakesink name=a "
-                    "t. ! queue ! workerpool max-workers=2 stage=" +
-                    quoted(flip) + " ! fakesink name=b");
+  Pipeline pipeline(kPictures + "tee name=t t. ! queue ! " +
+                    under_test("max-workers=2 stage=jpegenc") +
+                    " ! fakesink name=a t. ! queue ! " +
+                    under_test("max-workers=2 stage=" + quoted(flip)) +
+                    " ! fakesink name=b");
   const Recording a(pipeline.pad("a", "sink").get());
   const Recording b(pipeline.pad("b", "sink").get());
   ASSERT_TRUE(pipeline.run_to_eos()) << pipeline.error();
@@ -152,7 +153,7 @@ TEST(Pipelines, OneInEachBranchGivesTheFramesOfThePlainPipeline) {
 }
 
 // Audio beside video, into one file: both streams whole. (Before it runs,
-// workerpool does not say what its stage gives: the muxer has to be told.)
+// the element does not say what its stage gives: the muxer has to be told.)
 TEST(Pipelines, MuxerBehindGetsBothStreams) {
   const auto line = [](const std::string& encode, const std::string& change) {
     return "matroskamux name=m ! fakesink name=out " + kPictures + encode +
@@ -161,8 +162,8 @@ TEST(Pipelines, MuxerBehindGetsBothStreams) {
            "audio/x-raw,format=S16LE,layout=interleaved ! " +
            change + " ! queue ! audio/x-raw ! m.audio_0";
   };
-  EXPECT_EQ(frames_of(line("workerpool max-workers=3 stage=jpegenc",
-                           "workerpool stage=volume"))
+  EXPECT_EQ(frames_of(line(under_test("max-workers=3 stage=jpegenc"),
+                           under_test("stage=volume")))
                 .size(),
             frames_of(line("jpegenc", "volume")).size());
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 //
-// What workerpool negotiates: caps and ALLOCATION through its stage, in both
+// What an element negotiates: caps and ALLOCATION through its stage, in both
 // directions, for several copies at once; and frames of unusual make.
 #include <gtest/gtest.h>
 
@@ -10,9 +10,8 @@
 
 #include <gst/video/video.h>
 
-#include "hook_stage.h"
+#include "element_harness.h"
 #include "recording.h"
-#include "workerpool_harness.h"
 
 namespace dispatch::test {
 
@@ -154,7 +153,7 @@ TEST(Caps, FixatesASourceByWhatTheStageAndDownstreamTake) {
       "videotestsrc num-buffers=3 ! ",
       " ! video/x-raw,width=48,height=36,format=NV12 ! fakesink name=out"};
   EXPECT_EQ(
-      frames_of(ends[0] + "workerpool max-workers=2 stage=identity" + ends[1]),
+      frames_of(ends[0] + under_test("max-workers=2 stage=identity") + ends[1]),
       frames_of(ends[0] + "identity" + ends[1]));
 }
 
@@ -213,7 +212,7 @@ TEST(Caps, OutputIsNotPinnedToWhatDownstreamDoesNotTake) {
 TEST(Caps, FirstOutputCapsBindAllCopies) {
   constexpr unsigned kWorkers = 3;
   Gate gate;
-  Harness sut("max-workers=3 stage=\"identity ! videoconvert\"",
+  Harness sut("max-workers=3 stage=\"gate ! videoconvert\"",
               {.gate = &gate, .caps = nullptr});
   std::atomic<unsigned> asked{0};
   gst_pad_add_probe(
@@ -255,7 +254,7 @@ TEST(Caps, FirstOutputCapsBindAllCopies) {
 TEST(Caps, ReconfigureLetsAllCopiesChooseAgain) {
   constexpr unsigned kWorkers = 2;
   Gate gate;
-  Harness sut("max-workers=2 stage=\"identity ! videoconvert\"",
+  Harness sut("max-workers=2 stage=\"gate ! videoconvert\"",
               {.gate = &gate, .caps = nullptr});
   gst_harness_set_caps_str(sut.get(), video_caps("RGB").c_str(),
                            video_caps("I420").c_str());
@@ -280,7 +279,7 @@ TEST(Caps, EachFrameLeavesUnderTheCapsItCameWith) {
   Gate gate;
   gate.hold_all();
   Harness sut(
-      "max-workers=3 max-buffers=100 stage=\"identity ! videoflip "
+      "max-workers=3 max-buffers=100 stage=\"gate ! videoflip "
       "method=horizontal-flip\"",
       {.gate = &gate, .caps = nullptr});
   const Recording recording(sut.get()->sinkpad);
@@ -431,21 +430,10 @@ TEST(Allocation, UpstreamIsAnsweredThroughTheStage) {
 }
 
 TEST(Allocation, UpstreamIsAnsweredByAStageWithAnAnswerOfItsOwn) {
-  register_hook_stages();
-  HarnessOptions options{.caps = kVideoCaps};
-  options.prepare = [](GstElement* element) {
-    hook_copies(element, [](unsigned) {
-      StageHooks hooks;
-      hooks.on_sink_query = [](GstElement*, GstQuery* query) {
-        if (GST_QUERY_TYPE(query) != GST_QUERY_ALLOCATION) return false;
-        const Proposal own{.min = 3, .has_video_meta = true};
-        propose(query, own);
-        return true;
-      };
-      return hooks;
-    });
-  };
-  Harness sut("max-workers=2 max-buffers=5 stage=hookstage", options);
+  Harness sut(
+      "max-workers=2 max-buffers=5 "
+      "stage=\"oddstage does=offer-pool min-buffers=3 video-meta=true\"",
+      {.caps = kVideoCaps});
   const Answer answer = ask_allocation(sut, kVideoCaps);
   EXPECT_TRUE(answer.has_pool);
   EXPECT_EQ(answer.min, 3 + depth_of(sut));
@@ -478,8 +466,7 @@ TEST(Allocation, UpstreamIsAnsweredAfterTheEarlierFramesHaveLeft) {
   } seen;
   Gate gate;
   gate.hold(1);
-  Harness sut("max-workers=2 stage=identity",
-              {.gate = &gate, .caps = kVideoCaps});
+  Harness sut("max-workers=2 stage=gate", {.gate = &gate, .caps = kVideoCaps});
   gst_pad_add_probe(
       sut.get()->sinkpad,
       static_cast<GstPadProbeType>(GST_PAD_PROBE_TYPE_BUFFER |
@@ -524,23 +511,12 @@ void PrintTo(const MetaCase& meta, std::ostream* stream) {
 class VideoMeta : public testing::TestWithParam<MetaCase> {};
 
 TEST_P(VideoMeta, IsOfferedWhereItCanBeKept) {
-  register_hook_stages();
   const MetaCase& meta = GetParam();
   HarnessOptions options = meta.is_live ? live() : HarnessOptions();
   options.caps = kVideoCaps;
-  options.prepare = [&](GstElement* element) {
-    hook_copies(element, [&](unsigned) {
-      StageHooks hooks;
-      hooks.on_sink_query = [&](GstElement*, GstQuery* query) {
-        if (GST_QUERY_TYPE(query) != GST_QUERY_ALLOCATION) return false;
-        const Proposal own{.has_video_meta = meta.stage_takes_it};
-        propose(query, own);
-        return true;
-      };
-      return hooks;
-    });
-  };
-  Harness sut("max-workers=2 stage=hookstage", options);
+  Harness sut(std::string("max-workers=2 stage=\"oddstage does=offer-pool ") +
+                  (meta.stage_takes_it ? "video-meta=true\"" : "\""),
+              options);
   Proposal proposal{.has_video_meta = meta.downstream_takes_it};
   propose_downstream(sut, proposal);
 
@@ -558,48 +534,36 @@ INSTANTIATE_TEST_SUITE_P(
     [](const auto& test) { return test.param.name; });
 
 TEST(Allocation, PoolOfDownstreamGoesToOneCopy) {
-  register_hook_stages();
   constexpr unsigned kWorkers = 3;
-  std::mutex mutex;
-  std::vector<Answer> answers;
   Gate gate;
-  HarnessOptions options{.gate = &gate, .caps = nullptr};
-  options.prepare = [&](GstElement* element) {
-    hook_copies(element, [&](unsigned) {
-      StageHooks hooks;
-      hooks.on_event = [&](GstElement* self, GstEvent* event) {
-        const bool is_caps = GST_EVENT_TYPE(event) == GST_EVENT_CAPS;
-        const bool done = push_event_on(self, event);
-        if (!is_caps) return done;
-        const QueryPtr query(
-            gst_query_new_allocation(caps_from(kVideoCaps).get(), TRUE));
-        EXPECT_TRUE(ask_downstream(self, query.get()));
-        const std::lock_guard lock(mutex);
-        answers.push_back(parse_answer(query.get()));
-        return done;
-      };
-      return hooks;
-    });
-  };
-  Harness sut("max-workers=3 stage=\"hookstage ! identity\"", options);
+  Harness sut("max-workers=3 stage=\"oddstage does=ask-for-pool ! gate\"",
+              {.gate = &gate, .caps = nullptr});
   Proposal proposal{.min = 2};
   propose_downstream(sut, proposal);
   gst_harness_set_src_caps_str(sut.get(), kVideoCaps);
   spread_over_copies(sut, gate, 0, kWorkers, GST_VIDEO_FORMAT_GRAY8);
 
   EXPECT_EQ(proposal.asked, 1U);
-  ASSERT_EQ(answers.size(), kWorkers);
-  EXPECT_EQ(std::count_if(answers.begin(), answers.end(),
-                          [](const Answer& a) { return a.has_pool; }),
-            1);
-  for (const Answer& answer : answers) EXPECT_EQ(answer.size, 64U);
+  unsigned pools = 0;
+  for (unsigned i = 0; i < kWorkers; ++i) {
+    const MessagePtr answer = sut.messages().wait(GST_MESSAGE_ELEMENT);
+    ASSERT_TRUE(gst_message_has_name(answer.get(), "pool-answer"));
+    gboolean has_pool = FALSE;
+    guint size = 0;
+    gst_structure_get(gst_message_get_structure(answer.get()), "has-pool",
+                      G_TYPE_BOOLEAN, &has_pool, "size", G_TYPE_UINT, &size,
+                      nullptr);
+    if (has_pool) ++pools;
+    EXPECT_EQ(size, 64U);
+  }
+  EXPECT_EQ(pools, 1U);
 }
 
 // Downstream has three buffers and gives none back.
 TEST(Allocation, ASmallPoolDownstreamStopsNothing) {
   constexpr std::uint64_t kFrames = 40;
   Gate gate;
-  Harness sut("max-workers=3 stage=\"identity ! videoconvert\"",
+  Harness sut("max-workers=3 stage=\"gate ! videoconvert\"",
               {.gate = &gate, .caps = nullptr});
   Proposal proposal{.min = 3, .max = 3};
   propose_downstream(sut, proposal);
@@ -648,7 +612,7 @@ TEST(Bypass, NeedsALayoutThatDownstreamTakes) {
   HarnessOptions options = live();
   options.gate = &gate;
   options.caps = kVideoCaps;
-  Harness sut("max-workers=2 stage=identity latency-budget=20000000", options);
+  Harness sut("max-workers=2 stage=gate latency-budget=20000000", options);
   Proposal proposal;
   propose_downstream(sut, proposal);
   ask_allocation(sut, kVideoCaps);
@@ -666,7 +630,7 @@ TEST(Bypass, TakesAnyLayoutThatDownstreamTakes) {
   HarnessOptions options = live();
   options.gate = &gate;
   options.caps = kVideoCaps;
-  Harness sut("max-workers=2 stage=identity latency-budget=20000000", options);
+  Harness sut("max-workers=2 stage=gate latency-budget=20000000", options);
   Proposal proposal{.has_video_meta = true};
   propose_downstream(sut, proposal);
   ask_allocation(sut, kVideoCaps);
@@ -679,25 +643,13 @@ TEST(Bypass, TakesAnyLayoutThatDownstreamTakes) {
 
 // The answer is true also where the stage gave it alone.
 TEST(Bypass, TakesTheLayoutThatWasOfferedUpstream) {
-  register_hook_stages();
   Gate gate;
   HarnessOptions options = live();
   options.gate = &gate;
   options.caps = kVideoCaps;
-  options.prepare = [](GstElement* element) {
-    hook_copies(element, [](unsigned) {
-      StageHooks hooks;
-      hooks.on_sink_query = [](GstElement*, GstQuery* query) {
-        if (GST_QUERY_TYPE(query) != GST_QUERY_ALLOCATION) return false;
-        const Proposal own{.has_video_meta = true};
-        propose(query, own);
-        return true;
-      };
-      return hooks;
-    });
-  };
   Harness sut(
-      "max-workers=2 stage=\"hookstage ! identity\" latency-budget=20000000",
+      "max-workers=2 latency-budget=20000000 "
+      "stage=\"oddstage does=offer-pool video-meta=true ! gate\"",
       options);
   Proposal proposal{.has_video_meta = true};
   propose_downstream(sut, proposal);
@@ -714,7 +666,7 @@ TEST(Bypass, TakesAPlainLayoutInAnyCase) {
   HarnessOptions options = live();
   options.gate = &gate;
   options.caps = kVideoCaps;
-  Harness sut("max-workers=2 stage=identity latency-budget=20000000", options);
+  Harness sut("max-workers=2 stage=gate latency-budget=20000000", options);
 
   push_one_in_time_and(tight_picture(1), sut, gate);
 
@@ -729,7 +681,7 @@ TEST(Bypass, IsNotPossibleWhereTheStageChangesTheCaps) {
   options.caps = kVideoCaps;
   Harness sut(
       "max-workers=2 latency-budget=20000000 "
-      "stage=\"identity ! videoconvert ! video/x-raw,format=RGB\"",
+      "stage=\"gate ! videoconvert ! video/x-raw,format=RGB\"",
       options);
 
   push_one_in_time_and(numbered_buffer(1), sut, gate);
@@ -781,7 +733,7 @@ TEST(Fields, GoPastTheStageTogether) {
   HarnessOptions options = live();
   options.gate = &gate;
   options.caps = kFieldCaps;
-  Harness sut("max-workers=2 stage=identity latency-budget=20000000", options);
+  Harness sut("max-workers=2 stage=gate latency-budget=20000000", options);
   sut.push(field(0, true));
   sut.push(field(1, false));
   gate.wait_until_holding(1);
@@ -800,7 +752,7 @@ TEST(Fields, LeaveWithTheBytesOfThePlainPipeline) {
   const auto plain = frames_of(ends[0] + "identity" + ends[1]);
   EXPECT_GT(plain.size(), 0U);
   EXPECT_EQ(
-      frames_of(ends[0] + "workerpool max-workers=3 stage=identity" + ends[1]),
+      frames_of(ends[0] + under_test("max-workers=3 stage=identity") + ends[1]),
       plain);
 }
 
@@ -842,7 +794,7 @@ TEST(Buffers, OfSeveralMemoriesAreKeptForABypass) {
   options.caps = kVideoCaps;
   Harness sut(
       "max-workers=2 latency-budget=20000000 "
-      "stage=\"teststage writes=true ! identity\"",
+      "stage=\"teststage writes=true ! gate\"",
       options);
   // What the stage does to its frames is learned from the first ones.
   gate.hold(3);
@@ -871,7 +823,7 @@ BufferPtr timeless(std::uint64_t number) {
 TEST(Buffers, WithoutTimestampsKeepTheirOrder) {
   Gate gate;
   gate.hold(0);
-  Harness sut("max-workers=3 stage=identity", {.gate = &gate});
+  Harness sut("max-workers=3 stage=gate", {.gate = &gate});
   for (std::uint64_t i = 0; i < 8; ++i) sut.push(timeless(i));
   gate.open();
   EXPECT_EQ(sut.pull_numbers(8),
@@ -883,7 +835,7 @@ TEST(Buffers, WithoutTimestampsAreWaitedForAlsoLive) {
   gate.hold(0);
   HarnessOptions options = live();
   options.gate = &gate;
-  Harness sut("max-workers=2 stage=identity latency-budget=20000000", options);
+  Harness sut("max-workers=2 stage=gate latency-budget=20000000", options);
   sut.push(timeless(0));
   gate.wait_until_held(0);
   sut.set_time(10 * GST_SECOND);
@@ -903,8 +855,9 @@ TEST(PerStream, AudioIsThatOfThePlainPipelineWithOneWorker) {
       "intensity=0.5";
   const auto plain = frames_of(ends[0] + "identity ! " + stage + ends[1]);
   EXPECT_GE(plain.size(), 20U);
-  EXPECT_EQ(frames_of(ends[0] + "workerpool stage=\"" + stage + "\"" + ends[1]),
-            plain);
+  EXPECT_EQ(
+      frames_of(ends[0] + under_test("stage=\"" + stage + "\"") + ends[1]),
+      plain);
 }
 
 TEST(PerStream, HasOneWorkerAndNoDueTimes) {
@@ -927,7 +880,7 @@ TEST(PerStream, EncodersAreDrainedAtTheEnd) {
     const auto plain = frames_of(ends[0] + stage + ends[1]);
     ASSERT_EQ(plain.size(), 50U) << stage;
     EXPECT_EQ(
-        frames_of(ends[0] + "workerpool stage=\"" + stage + "\"" + ends[1]),
+        frames_of(ends[0] + under_test("stage=\"" + stage + "\"") + ends[1]),
         plain)
         << stage;
   }
@@ -971,7 +924,7 @@ TEST(PerStream, FramesAreWaitedForAlsoLive) {
   gate.hold(0);
   HarnessOptions options = live();
   options.gate = &gate;
-  Harness sut("stage=identity stage-state=per-stream latency-budget=20000000",
+  Harness sut("stage=gate stage-state=per-stream latency-budget=20000000",
               options);
   sut.push_range(0, 3);
   gate.wait_until_held(0);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 //
-// workerpool under storms: everything at once, many times, in no chosen order.
+// An element under storms: everything at once, many times, in no chosen order.
 // What must hold is that nothing hangs, crashes, comes out of order or is lost
 // from the account. Bounded in rounds; some seconds each.
 #include <gtest/gtest.h>
@@ -9,7 +9,7 @@
 #include <random>
 #include <thread>
 
-#include "workerpool_harness.h"
+#include "element_harness.h"
 
 namespace dispatch::test {
 namespace {
@@ -30,14 +30,13 @@ class Random {
   std::minstd_rand engine_;
 };
 
-// A stage that takes its time now and then.
-void take_a_while(GstElement* workerpool) {
-  on_every_frame(workerpool, [](GstBuffer* buffer) {
-    const std::uint64_t number = number_of(buffer);
-    if (number % 5 == 0) std::this_thread::yield();
-    if (number % 41 == 0)
-      std::this_thread::sleep_for(std::chrono::microseconds(300));
-  });
+// Takes its time now and then.
+#define SLOW "teststage burn=false stall=300000 stall-percent=3"
+
+// A process takes longer to start than a thread: fewer rounds of the same.
+int rounds_of_starts(int with_threads) {
+  constexpr int kSlower = 20;
+  return has_threads() ? with_threads : with_threads / kSlower;
 }
 
 // Pushes until the flow is not OK, and returns it.
@@ -52,13 +51,12 @@ struct Stage {
   const char* properties;
 };
 
-class WorkerpoolStorm : public testing::TestWithParam<Stage> {};
+class Storm : public testing::TestWithParam<Stage> {};
 
-TEST_P(WorkerpoolStorm, OfStatesAgainstAPusher) {
-  Harness sut(GetParam().properties,
-              {.prepare = take_a_while, .caps = nullptr});
+TEST_P(Storm, OfStatesAgainstAPusher) {
+  Harness sut(GetParam().properties, {.caps = nullptr});
   Random random(1);
-  for (int round = 0; round < 1500; ++round) {
+  for (int round = rounds_of_starts(1500); round > 0; --round) {
     sut.set_state(GST_STATE_PLAYING);
     auto pusher = std::async(std::launch::async, [&] {
       sut.push_event(gst_event_new_stream_start("storm"));
@@ -81,9 +79,8 @@ TEST_P(WorkerpoolStorm, OfStatesAgainstAPusher) {
   }
 }
 
-TEST_P(WorkerpoolStorm, OfFlushesAgainstAPusher) {
-  Harness sut(GetParam().properties,
-              {.prepare = take_a_while, .caps = kVideoCaps});
+TEST_P(Storm, OfFlushesAgainstAPusher) {
+  Harness sut(GetParam().properties, {.caps = kVideoCaps});
   GstPad* source = sut.get()->srcpad;
   std::atomic<bool> is_over{false};
   std::atomic<unsigned> wrong{0};
@@ -126,18 +123,20 @@ TEST_P(WorkerpoolStorm, OfFlushesAgainstAPusher) {
   EXPECT_TRUE(sut.stats().reconciles());
 }
 
-TEST_P(WorkerpoolStorm, OfPropertiesAndEventsAgainstAPusher) {
-  Harness sut(GetParam().properties,
-              {.prepare = take_a_while, .caps = kVideoCaps});
+TEST_P(Storm, OfPropertiesAndEventsAgainstAPusher) {
+  Harness sut(GetParam().properties, {.caps = kVideoCaps});
   std::atomic<bool> is_over{false};
   auto meddler = std::async(std::launch::async, [&] {
     Random random(3);
     while (!is_over) {
       g_object_set(sut.element(),                                             //
                    "max-buffers", random.below(9),                            //
-                   "max-bytes", guint64{random.below(3)} * 100,               //
                    "latency-budget", guint64{random.below(5)} * GST_MSECOND,  //
                    "late-policy", static_cast<int>(random.below(4)), nullptr);
+      // Of shared memory, so few bytes would be none at all.
+      if (has_threads())
+        g_object_set(sut.element(), "max-bytes", guint64{random.below(3)} * 100,
+                     nullptr);
       gst_harness_push_upstream_event(sut.get(), gst_event_new_reconfigure());
       gst_harness_push_upstream_event(
           sut.get(), gst_event_new_latency(random.below(50) * GST_MSECOND));
@@ -166,34 +165,17 @@ TEST_P(WorkerpoolStorm, OfPropertiesAndEventsAgainstAPusher) {
 }
 
 INSTANTIATE_TEST_SUITE_P(
-    With, WorkerpoolStorm,
+    With, Storm,
     testing::Values(
-        Stage{"OneWorker", "stage=identity max-workers=1 max-buffers=2"},
-        Stage{"FourWorkers", "stage=identity max-workers=4"},
-        Stage{"ARealStage", "stage=\"videoconvert ! identity\" max-workers=3"}),
+        Stage{"OneWorker", "stage=\"" SLOW "\" max-workers=1 max-buffers=2"},
+        Stage{"FourWorkers", "stage=\"" SLOW "\" max-workers=4"},
+        Stage{"ARealStage", "stage=\"videoconvert ! " SLOW "\" max-workers=3"}),
     [](const auto& stage) { return std::string(stage.param.name); });
 
 // A stage that asks downstream before it says its caps must not make an older
 // frame wait for a younger one.
-TEST(WorkerpoolStorms, OfCapsWithAStageThatAsksFirst) {
-  Harness sut("stage=\"identity name=ask\" max-workers=4",
-              {.prepare = [](GstElement* element) {
-                take_a_while(element);
-                on_each_copy(element, [](GstBin* copy) {
-                  gst_pad_add_probe(
-                      pad_of(copy, "ask", "src").get(),
-                      GST_PAD_PROBE_TYPE_EVENT_DOWNSTREAM,
-                      [](GstPad* pad, GstPadProbeInfo* info, gpointer) {
-                        if (GST_EVENT_TYPE(GST_PAD_PROBE_INFO_EVENT(info)) !=
-                            GST_EVENT_CAPS)
-                          return GST_PAD_PROBE_OK;
-                        const QueryPtr drain(gst_query_new_drain());
-                        gst_pad_peer_query(pad, drain.get());
-                        return GST_PAD_PROBE_OK;
-                      },
-                      nullptr, nullptr);
-                });
-              }});
+TEST(Storms, OfCapsWithAStageThatAsksFirst) {
+  Harness sut("stage=\"oddstage does=drain-at-caps ! " SLOW "\" max-workers=4");
   constexpr std::uint64_t kFrames = 12000;
   auto pusher = std::async(std::launch::async, [&] {
     for (std::uint64_t i = 0; i < kFrames; ++i) {
@@ -211,15 +193,15 @@ TEST(WorkerpoolStorms, OfCapsWithAStageThatAsksFirst) {
 
 // ---- Pipelines -------------------------------------------------------------
 
-TEST(WorkerpoolStorms, OfStatesOfAPipeline) {
+TEST(Storms, OfStatesOfAPipeline) {
   Pipeline pipeline(
       "videotestsrc is-live=true ! "
-      "video/x-raw,format=GRAY8,width=8,height=8,framerate=300/1 ! "
-      "workerpool stage=identity max-workers=2 ! "
-      "workerpool stage=\"videoconvert ! identity\" max-workers=2 ! "
+      "video/x-raw,format=GRAY8,width=8,height=8,framerate=300/1 ! " +
+      under_test("stage=identity max-workers=2 ! ") +
+      under_test("stage=\"videoconvert ! identity\" max-workers=2 ! ") +
       "fakesink sync=true");
   Random random(4);
-  for (int round = 0; round < 2000; ++round) {
+  for (int round = rounds_of_starts(2000); round > 0; --round) {
     const auto state = static_cast<GstState>(GST_STATE_NULL + random.below(4));
     ASSERT_NE(gst_element_set_state(pipeline.get(), state),
               GST_STATE_CHANGE_FAILURE);
@@ -227,12 +209,12 @@ TEST(WorkerpoolStorms, OfStatesOfAPipeline) {
   }
 }
 
-TEST(WorkerpoolStorms, OfSeeksInAPipeline) {
+TEST(Storms, OfSeeksInAPipeline) {
   Pipeline pipeline(
       "videotestsrc ! "
-      "video/x-raw,format=GRAY8,width=8,height=8,framerate=300/1 ! "
-      "workerpool stage=identity max-workers=3 ! queue ! "
-      "workerpool stage=\"videoconvert ! identity\" max-workers=2 ! "
+      "video/x-raw,format=GRAY8,width=8,height=8,framerate=300/1 ! " +
+      under_test("stage=identity max-workers=3 ! queue ! ") +
+      under_test("stage=\"videoconvert ! identity\" max-workers=2 ! ") +
       "fakesink name=sink sync=false");
   const Transcript sink(pipeline.pad("sink", "sink").get());
   pipeline.set_state(GST_STATE_PLAYING);
@@ -248,12 +230,12 @@ TEST(WorkerpoolStorms, OfSeeksInAPipeline) {
   sink.wait_for("eos");
 }
 
-TEST(WorkerpoolStorms, OfInstances) {
+TEST(Storms, OfInstances) {
   std::vector<std::future<bool>> threads;
   for (unsigned seed = 0; seed < 3; ++seed)
     threads.push_back(std::async(std::launch::async, [seed] {
       Random random(seed);
-      for (int round = 0; round < 200; ++round) {
+      for (int round = rounds_of_starts(200); round > 0; --round) {
         Harness sut("stage=identity max-workers=2");
         const std::uint64_t count = random.below(30);
         if (sut.push_range(0, count) != GST_FLOW_OK) return false;

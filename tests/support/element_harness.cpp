@@ -1,10 +1,15 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
-#include "workerpool_harness.h"
+#include "element_harness.h"
 
 #include <algorithm>
 #include <condition_variable>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
 #include <mutex>
 #include <thread>
+
+#include "in_stage.h"
 
 namespace dispatch::test {
 
@@ -27,16 +32,24 @@ MessagePtr wait_on(GstBus* bus, GstMessageType type) {
 
 // ---- Buffers ---------------------------------------------------------------
 
-BufferPtr numbered_buffer(std::uint64_t number, std::size_t bytes) {
-  BufferPtr buffer(gst_buffer_new_allocate(nullptr, bytes, nullptr));
+namespace {
+
+BufferPtr with_number(BufferPtr buffer, std::uint64_t number) {
   GstMapInfo map;
   gst_buffer_map(buffer.get(), &map, GST_MAP_WRITE);
-  for (std::size_t i = 0; i < bytes; ++i) map.data[i] = own_byte(number, i);
+  for (std::size_t i = 0; i < map.size; ++i) map.data[i] = own_byte(number, i);
   gst_buffer_unmap(buffer.get(), &map);
   GST_BUFFER_OFFSET(buffer.get()) = number;
   GST_BUFFER_PTS(buffer.get()) = number * kFrameDuration;
   GST_BUFFER_DURATION(buffer.get()) = kFrameDuration;
   return buffer;
+}
+
+}  // namespace
+
+BufferPtr numbered_buffer(std::uint64_t number, std::size_t bytes) {
+  return with_number(
+      BufferPtr(gst_buffer_new_allocate(nullptr, bytes, nullptr)), number);
 }
 
 std::uint64_t number_of(GstBuffer* buffer) { return GST_BUFFER_OFFSET(buffer); }
@@ -56,17 +69,42 @@ const GstMemory* memory_of(GstBuffer* buffer) {
   return memory->parent != nullptr ? memory->parent : memory;
 }
 
-PadPtr pad_of(GstBin* copy, const char* element, const char* pad) {
-  const ElementPtr owner(gst_bin_get_by_name(copy, element));
-  if (!owner) give_up(element);
-  return PadPtr(gst_element_get_static_pad(owner.get(), pad));
+// ---- Workers ---------------------------------------------------------------
+
+namespace {
+
+// Those that have ended and were not reaped yet, too.
+unsigned child_processes() {
+  unsigned count = 0;
+  for (const auto& task :
+       std::filesystem::directory_iterator("/proc/self/task")) {
+    std::ifstream children(task.path() / "children");
+    count += static_cast<unsigned>(
+        std::distance(std::istream_iterator<int>(children), {}));
+  }
+  return count;
+}
+
+}  // namespace
+
+ElementPtr new_element() {
+  GstElement* element =
+      gst_element_factory_make(element_under_test().c_str(), nullptr);
+  if (element == nullptr) give_up(element_under_test().c_str());
+  return stage::sink_object(element);
+}
+
+unsigned workers_of(GstElement* element) {
+  return GST_IS_BIN(element)
+             ? static_cast<unsigned>(GST_BIN_NUMCHILDREN(element))
+             : child_processes();
 }
 
 // ---- Stats -----------------------------------------------------------------
 
-Stats::Stats(GstElement* workerpool) : structure_(nullptr, gst_structure_free) {
+Stats::Stats(GstElement* element) : structure_(nullptr, gst_structure_free) {
   GstStructure* structure = nullptr;
-  g_object_get(workerpool, "stats", &structure, nullptr);
+  g_object_get(element, "stats", &structure, nullptr);
   structure_.reset(structure);
 }
 
@@ -130,6 +168,52 @@ std::string Messages::text(GstMessage* message) {
   return std::string(error->message) + "\n" + (debug != nullptr ? debug : "");
 }
 
+// ---- Spies -----------------------------------------------------------------
+
+namespace {
+
+Spied parse_spied(const GstStructure* structure) {
+  const auto text = [&](const char* field) -> std::string {
+    const gchar* value = gst_structure_get_string(structure, field);
+    return value != nullptr ? value : "";
+  };
+  Spied spied{.copy = text("copy"),
+              .element = text("element"),
+              .what = text("what"),
+              .caps = text("caps"),
+              .sticky = text("sticky")};
+  gboolean is_upstream = FALSE;
+  gst_structure_get(structure, "is-upstream", G_TYPE_BOOLEAN, &is_upstream,
+                    "due", G_TYPE_INT64, &spied.due_ns, "mark", G_TYPE_INT,
+                    &spied.mark, nullptr);
+  spied.is_upstream = is_upstream != FALSE;
+  spied.is_frame = g_ascii_isdigit(spied.what[0]) != FALSE;
+  return spied;
+}
+
+}  // namespace
+
+Spied next_spied(Messages& messages) {
+  while (true) {
+    const MessagePtr message = messages.wait(GST_MESSAGE_ELEMENT);
+    if (gst_message_has_name(message.get(), "spied"))
+      return parse_spied(gst_message_get_structure(message.get()));
+  }
+}
+
+std::vector<Spied> spied_until(Messages& messages, const std::string& what) {
+  std::vector<Spied> all;
+  while (all.empty() || all.back().what != what)
+    all.push_back(next_spied(messages));
+  return all;
+}
+
+std::vector<std::string> lines_of(const std::vector<Spied>& all) {
+  std::vector<std::string> lines;
+  for (const Spied& spied : all) lines.push_back(spied.what);
+  return lines;
+}
+
 // ---- Transcript ------------------------------------------------------------
 
 struct Transcript::State {
@@ -143,24 +227,6 @@ struct Transcript::State {
     changed.notify_all();
   }
 };
-
-namespace {
-
-std::string line_of(GstEvent* event) {
-  const GstStructure* structure = gst_event_get_structure(event);
-  switch (GST_EVENT_TYPE(event)) {
-    case GST_EVENT_CUSTOM_DOWNSTREAM:
-    case GST_EVENT_CUSTOM_DOWNSTREAM_OOB:
-    case GST_EVENT_CUSTOM_DOWNSTREAM_STICKY:
-    case GST_EVENT_CUSTOM_UPSTREAM:
-    case GST_EVENT_CUSTOM_BOTH:
-      return gst_structure_get_name(structure);
-    default:
-      return GST_EVENT_TYPE_NAME(event);
-  }
-}
-
-}  // namespace
 
 Transcript::Transcript(GstPad* pad) : state_(std::make_shared<State>()) {
   using Shared = std::shared_ptr<State>;
@@ -177,7 +243,7 @@ Transcript::Transcript(GstPad* pad) : state_(std::make_shared<State>()) {
                    GST_PAD_PROBE_TYPE_BUFFER_LIST) {
           state.add("list");
         } else {
-          state.add(line_of(GST_PAD_PROBE_INFO_EVENT(info)));
+          state.add(name_of(GST_PAD_PROBE_INFO_EVENT(info)));
         }
         return GST_PAD_PROBE_OK;
       },
@@ -213,13 +279,13 @@ GstStaticPadTemplate sink_template = GST_STATIC_PAD_TEMPLATE(
 Harness::Harness(const std::string& properties, HarnessOptions options) {
   g_autoptr(GError) error = nullptr;
   GstElement* element =
-      gst_parse_launch(("workerpool name=sut " + properties).c_str(), &error);
+      gst_parse_launch(under_test("name=sut " + properties).c_str(), &error);
   if (error != nullptr) give_up(error->message);
   gst_object_ref_sink(element);
   messages_ = std::make_unique<Messages>(element);
   const PadPtr src(gst_element_get_static_pad(element, "src"));
   out_ = std::make_unique<Transcript>(src.get());
-  if (options.gate != nullptr) options.gate->attach(element);
+  if (options.gate != nullptr) options.gate->attach_to_stages();
   if (options.prepare) options.prepare(element);
   if (options.has_test_clock) {
     clock_ = GST_TEST_CLOCK(gst_test_clock_new());
@@ -251,6 +317,11 @@ void Harness::wait_for_stat(const std::string& field, std::uint64_t value) {
     if (std::chrono::steady_clock::now() > end) give_up(field.c_str());
     std::this_thread::yield();
   }
+}
+
+BufferPtr Harness::frame(std::uint64_t number) {
+  return with_number(
+      BufferPtr(gst_harness_create_buffer(harness_, kFrameBytes)), number);
 }
 
 GstFlowReturn Harness::push(BufferPtr buffer) {

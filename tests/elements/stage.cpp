@@ -9,9 +9,8 @@
 #include <map>
 #include <set>
 
-#include "hook_stage.h"
+#include "element_harness.h"
 #include "recording.h"
-#include "workerpool_harness.h"
 
 namespace dispatch::test {
 
@@ -22,40 +21,60 @@ const std::string kVideo =
     "video/x-raw,format=I420,width=32,height=24 ! identity ! ";
 const std::string kSink = " ! fakesink name=out";
 
-std::string pooled(const std::string& stage, unsigned workers = 3) {
+// The element under test, "sut", with that stage.
+std::string with_stage(const std::string& stage, unsigned workers = 3) {
   std::string quoted;
   for (const char c : stage) {
     if (c == '"' || c == '\\') quoted += '\\';
     quoted += c;
   }
-  return "workerpool name=sut max-workers=" + std::to_string(workers) +
-         " stage=\"" + quoted + "\"";
+  return under_test("name=sut max-workers=" + std::to_string(workers) +
+                    " stage=\"" + quoted + "\"");
 }
 
-std::vector<std::string> children_of(GstElement* bin) {
-  std::vector<std::string> names;
-  for (GList* l = GST_BIN_CHILDREN(bin); l != nullptr; l = l->next)
-    names.emplace_back(GST_OBJECT_NAME(l->data));
-  std::sort(names.begin(), names.end());
-  return names;
+// Sends a frame through each of `workers` copies, whose stage has a gate, and
+// returns what the `spies` behind it tell of it, by copy.
+std::map<std::string, std::vector<Spied>> spied_in_each(Harness& sut,
+                                                        Gate& gate,
+                                                        unsigned workers,
+                                                        unsigned spies = 1) {
+  const std::uint64_t first = gate.seen().size();
+  gate.hold_all();
+  sut.push_range(first, first + workers);
+  gate.wait_until_holding(workers);
+  gate.open();
+  sut.pull_numbers(workers);
+  std::map<std::string, std::vector<Spied>> by_copy;
+  for (unsigned told = 0; told < workers * spies;) {
+    Spied spied = next_spied(sut.messages());
+    if (!spied.is_frame) continue;
+    by_copy[spied.copy].push_back(std::move(spied));
+    ++told;
+  }
+  return by_copy;
 }
 
-// The element NAME of worker N. (transfer full) (nullable)
-ElementPtr in_copy(GstElement* sut, unsigned worker, const char* name) {
-  const ElementPtr copy(gst_bin_get_by_name(
-      GST_BIN(sut), ("worker" + std::to_string(worker)).c_str()));
-  if (!copy) return nullptr;
-  return ElementPtr(gst_bin_get_by_name(GST_BIN(copy.get()), name));
+// The property `mark` of the spy in each copy, if it is the same in all.
+int mark_in_each(Harness& sut, Gate& gate, unsigned workers) {
+  const auto by_copy = spied_in_each(sut, gate, workers);
+  EXPECT_EQ(by_copy.size(), workers);
+  const int mark = by_copy.begin()->second.front().mark;
+  for (const auto& [copy, all] : by_copy) EXPECT_EQ(all.front().mark, mark);
+  return mark;
 }
 
-double saturation_of(GstElement* element) {
-  double value = -1;
-  g_object_get(element, "saturation", &value, nullptr);
-  return value;
+void set_mark(GstElement* sut, const char* path, int mark) {
+  gst_child_proxy_set(GST_CHILD_PROXY(sut), path, mark, nullptr);
 }
 
-void set_saturation(GstElement* sut, const char* path, double value) {
-  gst_child_proxy_set(GST_CHILD_PROXY(sut), path, value, nullptr);
+// A new run, as far as the first frame.
+void start_again(Harness& sut) {
+  sut.set_state(GST_STATE_PLAYING);
+  sut.push_event(gst_event_new_stream_start("again"));
+  gst_harness_set_src_caps_str(sut.get(), kAnyCaps);
+  GstSegment segment;
+  gst_segment_init(&segment, GST_FORMAT_TIME);
+  sut.push_event(gst_event_new_segment(&segment));
 }
 
 // ---- Descriptions ----------------------------------------------------------
@@ -75,7 +94,7 @@ TEST_P(Accepts, TheFramesOfThePlainPipeline) {
   const std::string stage = GetParam().stage;
   const auto plain = frames_of(kVideo + stage + kSink);
   ASSERT_EQ(plain.size(), 6U);
-  EXPECT_EQ(frames_of(kVideo + pooled(stage) + kSink), plain);
+  EXPECT_EQ(frames_of(kVideo + with_stage(stage) + kSink), plain);
 }
 
 INSTANTIATE_TEST_SUITE_P(
@@ -112,10 +131,9 @@ INSTANTIATE_TEST_SUITE_P(
     [](const auto& test) { return test.param.name; });
 
 TEST(Stage, MayHaveAnOptionalSecondSinkPad) {
-  register_hook_stages();
   const auto plain = frames_of(kVideo + "identity" + kSink);
-  EXPECT_EQ(frames_of(kVideo + pooled("overlaystage") + kSink), plain);
-  EXPECT_EQ(frames_of(kVideo + pooled("identity ! overlaystage") + kSink),
+  EXPECT_EQ(frames_of(kVideo + with_stage("overlaystage") + kSink), plain);
+  EXPECT_EQ(frames_of(kVideo + with_stage("identity ! overlaystage") + kSink),
             plain);
 }
 
@@ -124,29 +142,19 @@ TEST(Stage, TakesTextoverlay) {
       gst_element_factory_find("textoverlay"));
   if (!factory) GTEST_SKIP() << "no textoverlay on this machine";
   const std::string overlay = "textoverlay text=x";
-  EXPECT_EQ(frames_of(kVideo + pooled(overlay) + kSink),
+  EXPECT_EQ(frames_of(kVideo + with_stage(overlay) + kSink),
             frames_of(kVideo + overlay + kSink));
 }
 
 // ---- Refusals --------------------------------------------------------------
 
-struct Refusal {
-  const char* name;
-  const char* stage;
-  std::vector<const char*> says;  // each of them somewhere in the message
-};
-void PrintTo(const Refusal& refusal, std::ostream* stream) {
-  *stream << refusal.stage;
-}
-
-class Refuses : public testing::TestWithParam<Refusal> {};
-
-TEST_P(Refuses, WithOneErrorAndWorksAfterwards) {
-  register_hook_stages();
-  const Refusal& refusal = GetParam();
-  Pipeline pipeline(kVideo + "workerpool name=sut max-workers=3" + kSink);
+// One error from the element with each of `says` in it, no worker left, and the
+// element works afterwards.
+void expect_refusal(const std::string& stage,
+                    const std::vector<std::string>& says) {
+  Pipeline pipeline(kVideo + under_test("name=sut max-workers=3") + kSink);
   const ElementPtr sut = pipeline.by_name("sut");
-  g_object_set(sut.get(), "stage", refusal.stage, nullptr);
+  g_object_set(sut.get(), "stage", stage.c_str(), nullptr);
 
   EXPECT_EQ(gst_element_set_state(pipeline.get(), GST_STATE_PLAYING),
             GST_STATE_CHANGE_FAILURE);
@@ -158,17 +166,32 @@ TEST_P(Refuses, WithOneErrorAndWorksAfterwards) {
   EXPECT_TRUE(
       g_error_matches(error, GST_RESOURCE_ERROR, GST_RESOURCE_ERROR_SETTINGS));
   const std::string text = Messages::text(message.get());
-  for (const char* part : refusal.says)
+  for (const std::string& part : says)
     EXPECT_NE(text.find(part), std::string::npos) << part << " in: " << text;
   const stage::ObjectPtr<GstBus> bus(gst_element_get_bus(pipeline.get()));
   EXPECT_FALSE(MessagePtr(gst_bus_pop_filtered(bus.get(), GST_MESSAGE_ERROR)));
-  EXPECT_EQ(children_of(sut.get()), std::vector<std::string>());
+  EXPECT_EQ(workers_of(sut.get()), 0U);
 
   gst_element_set_state(pipeline.get(), GST_STATE_NULL);
   g_object_set(sut.get(), "stage", "identity", nullptr);
   const Recording recording(pipeline.pad("out", "sink").get());
   EXPECT_TRUE(pipeline.run_to_eos()) << pipeline.error();
   EXPECT_EQ(recording.frames().size(), 6U);
+}
+
+struct Refusal {
+  const char* name;
+  const char* stage;
+  std::vector<std::string> says;
+};
+void PrintTo(const Refusal& refusal, std::ostream* stream) {
+  *stream << refusal.stage;
+}
+
+class Refuses : public testing::TestWithParam<Refusal> {};
+
+TEST_P(Refuses, WithOneErrorAndWorksAfterwards) {
+  expect_refusal(GetParam().stage, GetParam().says);
 }
 
 INSTANTIATE_TEST_SUITE_P(
@@ -220,7 +243,6 @@ INSTANTIATE_TEST_SUITE_P(
                 {"'q'", "thread", "out of the property 'stage'"}},
         Refusal{"QueueInABinAlone", "( identity ! queue )", {"queue0"}},
         Refusal{"Multiqueue", "multiqueue", {"multiqueue0"}},
-        Refusal{"Itself", "workerpool stage=identity", {"workerpool0"}},
         Refusal{"InterCoderWithSeveralWorkers",
                 "x264enc",
                 {"3 workers", "x264enc0", "max-workers=1", "stage-state=none"}},
@@ -232,9 +254,13 @@ INSTANTIATE_TEST_SUITE_P(
                 {"3 workers", "audioconvert0", "audio", "max-workers=1"}}),
     [](const auto& test) { return test.param.name; });
 
+TEST(Stage, RefusesTheElementItself) {
+  expect_refusal(under_test("stage=identity"), {element_under_test() + "0"});
+}
+
 TEST(Stage, RefusesSeveralWorkersForWhatIsDeclaredPerStream) {
-  Pipeline pipeline(kVideo + pooled("identity") + " stage-state=per-stream" +
-                    kSink);
+  Pipeline pipeline(kVideo + with_stage("identity") +
+                    " stage-state=per-stream" + kSink);
   EXPECT_FALSE(pipeline.run_to_eos());
   for (const char* part : {"3 workers", "per-stream", "max-workers=1"})
     EXPECT_NE(pipeline.error().find(part), std::string::npos)
@@ -260,15 +286,15 @@ std::string error_of(const std::string& launch) {
 TEST(Stage, RefusesH264WithSeveralWorkers) {
   const std::string error =
       error_of(kVideo + "x264enc speed-preset=ultrafast ! " +
-               pooled("identity") + kSink);
+               with_stage("identity") + kSink);
   EXPECT_NE(error.find("3 workers"), std::string::npos) << error;
   EXPECT_NE(error.find("video/x-h264"), std::string::npos) << error;
   EXPECT_NE(error.find("max-workers=1"), std::string::npos) << error;
 }
 
 TEST(Stage, RefusesAudioWithSeveralWorkers) {
-  const std::string error =
-      error_of("audiotestsrc num-buffers=3 ! " + pooled("identity") + kSink);
+  const std::string error = error_of("audiotestsrc num-buffers=3 ! " +
+                                     with_stage("identity") + kSink);
   EXPECT_NE(error.find("3 workers"), std::string::npos) << error;
   EXPECT_NE(error.find("audio"), std::string::npos) << error;
   EXPECT_NE(error.find("stage-state=none"), std::string::npos) << error;
@@ -277,7 +303,7 @@ TEST(Stage, RefusesAudioWithSeveralWorkers) {
 TEST(Stage, MayBeDeclaredIndependentAgainstTheMediaType) {
   const std::string source = "audiotestsrc num-buffers=9 ! ";
   EXPECT_EQ(
-      frames_of(source + pooled("identity") + " stage-state=none" + kSink),
+      frames_of(source + with_stage("identity") + " stage-state=none" + kSink),
       frames_of(source + "identity" + kSink));
 }
 
@@ -295,20 +321,7 @@ TEST(Stage, RefusesADeltaUnitThatComesIn) {
 }
 
 TEST(Stage, RefusesADeltaUnitThatComesOut) {
-  register_hook_stages();
-  HarnessOptions options;
-  options.prepare = [](GstElement* element) {
-    hook_copies(element, [](unsigned) {
-      StageHooks hooks;
-      hooks.on_buffer = [](GstElement* self, GstBuffer* buffer) {
-        buffer = gst_buffer_make_writable(buffer);
-        GST_BUFFER_FLAG_SET(buffer, GST_BUFFER_FLAG_DELTA_UNIT);
-        return push_on(self, buffer);
-      };
-      return hooks;
-    });
-  };
-  Harness sut("stage=hookstage max-workers=1", options);
+  Harness sut("stage=\"oddstage does=mark-delta\" max-workers=1");
 
   sut.push(0);
 
@@ -319,33 +332,13 @@ TEST(Stage, RefusesADeltaUnitThatComesOut) {
   EXPECT_NE(text.find("stage-state=per-stream"), std::string::npos) << text;
 }
 
-// The copy of worker N gives "application/x-own,worker=N".
-void choose_by_worker(GstElement* sut) {
-  hook_copies(sut, [](unsigned worker) {
-    StageHooks hooks;
-    hooks.on_event = [worker](GstElement* self, GstEvent* event) {
-      if (GST_EVENT_TYPE(event) != GST_EVENT_CAPS)
-        return push_event_on(self, event);
-      gst_event_unref(event);
-      const CapsPtr caps(gst_caps_new_simple(
-          "application/x-own", "worker", G_TYPE_INT, gint(worker), nullptr));
-      return push_event_on(self, gst_event_new_caps(caps.get()));
-    };
-    return hooks;
-  });
-}
-
-// Whether it listens to what downstream takes, as identity does for it, or not.
+// Whether it listens to what downstream takes, as the gate does for it, or not.
 TEST(Stage, RefusesCopiesThatChooseDifferentCaps) {
-  register_hook_stages();
-  for (const char* stage :
-       {"\"identity ! hookstage\"", "\"hookstage ! identity\""}) {
+  for (const char* stage : {"\"gate ! oddstage does=choose-caps\"",
+                            "\"oddstage does=choose-caps ! gate\""}) {
     Gate gate;
     gate.hold(1);
-    HarnessOptions options;
-    options.gate = &gate;
-    options.prepare = choose_by_worker;
-    Harness sut(std::string("max-workers=2 stage=") + stage, options);
+    Harness sut(std::string("max-workers=2 stage=") + stage, {.gate = &gate});
 
     sut.push(0);  // its copy chooses
     sut.pull();
@@ -368,96 +361,76 @@ TEST(Stage, RefusesCopiesThatChooseDifferentCaps) {
 
 // ---- Names and settings ----------------------------------------------------
 
-TEST(Stage, HasTheSameNamesInEveryCopy) {
-  Harness sut(
-      "stage=\"identity ! videobalance name=grey ! ( identity ! videobalance ) "
-      "! identity\" max-workers=3");
-  const ElementPtr first(
-      gst_bin_get_by_name(GST_BIN(sut.element()), "worker0"));
-  const auto names = children_of(first.get());
-  EXPECT_TRUE(std::ranges::count(names, "identity0"));
-  EXPECT_TRUE(std::ranges::count(names, "grey"));
-  for (const char* worker : {"worker1", "worker2"}) {
-    const ElementPtr copy(gst_bin_get_by_name(GST_BIN(sut.element()), worker));
-    EXPECT_EQ(children_of(copy.get()), names);
-    for (const char* nested : {"identity1", "videobalance0", "identity2"})
-      EXPECT_TRUE(ElementPtr(gst_bin_get_by_name(GST_BIN(copy.get()), nested)))
-          << nested;
-  }
+std::set<std::string> names_of(const std::vector<Spied>& all) {
+  std::set<std::string> names;
+  for (const Spied& spied : all) names.insert(spied.element);
+  return names;
 }
 
-// A pipeline inside would choose a clock and a base time for itself.
-TEST(Stage, IsInABin) {
-  for (const char* stage :
-       {"identity", "\"identity ! identity\"", "\"( identity ! identity )\""}) {
-    Harness sut(std::string("max-workers=1 stage=") + stage);
-    const ElementPtr copy(
-        gst_bin_get_by_name(GST_BIN(sut.element()), "worker0"));
-    EXPECT_STREQ(G_OBJECT_TYPE_NAME(copy.get()), "GstBin") << stage;
-  }
+TEST(Stage, HasTheSameNamesInEveryCopy) {
+  Gate gate;
+  Harness sut(
+      "stage=\"gate ! spy ! spy name=grey ! ( identity ! spy ) ! spy\" "
+      "max-workers=3",
+      {.gate = &gate});
+  const std::set<std::string> expected = {"spy0", "grey", "spy1", "spy2"};
+  for (const auto& [copy, all] : spied_in_each(sut, gate, 3, 4))
+    EXPECT_EQ(names_of(all), expected) << copy;
 }
 
 TEST(Stage, NamesOfTheUserAreNotGivenToOthers) {
-  // GStreamer counts for the process; "identity0" is taken before.
+  // GStreamer counts for the process; "spy0" is taken before.
   const ElementPtr counted(
-      stage::sink_object(gst_element_factory_make("identity", nullptr)));
-  Harness sut("stage=\"identity ! identity name=identity0\" max-workers=2");
-  for (unsigned worker = 0; worker < 2; ++worker) {
-    EXPECT_TRUE(in_copy(sut.element(), worker, "identity0"));
-    EXPECT_TRUE(in_copy(sut.element(), worker, "identity1"));
-  }
+      stage::sink_object(gst_element_factory_make("spy", nullptr)));
+  Gate gate;
+  Harness sut("stage=\"gate ! spy ! spy name=spy0\" max-workers=2",
+              {.gate = &gate});
+  const std::set<std::string> expected = {"spy0", "spy1"};
+  for (const auto& [copy, all] : spied_in_each(sut, gate, 2, 2))
+    EXPECT_EQ(names_of(all), expected) << copy;
 }
 
 TEST(Stage, SettingsReachAllCopiesWhenTheyAreMade) {
-  HarnessOptions options;
-  options.prepare = [](GstElement* element) {
-    set_saturation(element, "stage::videobalance0::saturation", 0.25);
-  };
-  Harness sut("stage=videobalance max-workers=3", options);
-
-  for (unsigned worker = 0; worker < 3; ++worker)
-    EXPECT_EQ(
-        saturation_of(in_copy(sut.element(), worker, "videobalance0").get()),
-        0.25);
+  Gate gate;
+  Harness sut("stage=\"gate ! spy\" max-workers=3",
+              {.gate = &gate, .prepare = [](GstElement* element) {
+                 set_mark(element, "stage::spy0::mark", 25);
+               }});
+  EXPECT_EQ(mark_in_each(sut, gate, 3), 25);
 }
 
 TEST(Stage, SettingsReachAllCopiesWhilePlaying) {
-  Harness sut("stage=\"videobalance name=grey\" max-workers=3");
-  for (const double value : {0.5, 0.125}) {
-    set_saturation(sut.element(), "stage::grey::saturation", value);
-    for (unsigned worker = 0; worker < 3; ++worker)
-      EXPECT_EQ(saturation_of(in_copy(sut.element(), worker, "grey").get()),
-                value);
+  Gate gate;
+  Harness sut("stage=\"gate ! spy name=grey\" max-workers=3", {.gate = &gate});
+  for (const int mark : {5, 125}) {
+    set_mark(sut.element(), "stage::grey::mark", mark);
+    EXPECT_EQ(mark_in_each(sut, gate, 3), mark);
   }
 }
 
 TEST(Stage, SettingsReachElementsInBins) {
-  Harness sut(
-      "stage=\"identity ! ( identity ! videobalance ) ! identity\" "
-      "max-workers=2");
-  set_saturation(sut.element(), "stage::bin0::videobalance0::saturation", 0.5);
-  for (unsigned worker = 0; worker < 2; ++worker)
-    EXPECT_EQ(
-        saturation_of(in_copy(sut.element(), worker, "videobalance0").get()),
-        0.5);
+  Gate gate;
+  Harness sut("stage=\"gate ! ( identity ! spy ) ! identity\" max-workers=2",
+              {.gate = &gate});
+  set_mark(sut.element(), "stage::bin0::spy0::mark", 5);
+  EXPECT_EQ(mark_in_each(sut, gate, 2), 5);
 }
 
 TEST(Stage, SettingsOutliveNull) {
-  Harness sut("stage=videobalance max-workers=2");
-  set_saturation(sut.element(), "stage::videobalance0::saturation", 0.5);
+  Gate gate;
+  Harness sut("stage=\"gate ! spy\" max-workers=2", {.gate = &gate});
+  set_mark(sut.element(), "stage::spy0::mark", 5);
   for (int round = 0; round < 2; ++round) {
     sut.set_state(GST_STATE_NULL);
-    sut.set_state(GST_STATE_PLAYING);
-    for (unsigned worker = 0; worker < 2; ++worker)
-      EXPECT_EQ(
-          saturation_of(in_copy(sut.element(), worker, "videobalance0").get()),
-          0.5);
+    start_again(sut);
+    EXPECT_EQ(mark_in_each(sut, gate, 2), 5);
   }
 }
 
 TEST(Stage, SettingsCanBeReadBack) {
   Harness sut("stage=videobalance max-workers=2");
-  set_saturation(sut.element(), "stage::videobalance0::saturation", 0.5);
+  gst_child_proxy_set(GST_CHILD_PROXY(sut.element()),
+                      "stage::videobalance0::saturation", 0.5, nullptr);
   double value = 0;
   gst_child_proxy_get(GST_CHILD_PROXY(sut.element()),
                       "stage::videobalance0::saturation", &value, nullptr);
@@ -465,39 +438,35 @@ TEST(Stage, SettingsCanBeReadBack) {
 }
 
 TEST(Stage, SettingsCanBeInTheLaunchLine) {
-  Pipeline pipeline(kVideo + pooled("videobalance") +
-                    " stage::videobalance0::saturation=0.5" + kSink);
-  pipeline.set_state(GST_STATE_PAUSED);
-  const ElementPtr sut = pipeline.by_name("sut");
-  for (unsigned worker = 0; worker < 3; ++worker)
-    EXPECT_EQ(saturation_of(in_copy(sut.get(), worker, "videobalance0").get()),
-              0.5);
+  Pipeline pipeline(kVideo + with_stage("spy") + " stage::spy0::mark=5" +
+                    kSink);
+  gst_element_set_state(pipeline.get(), GST_STATE_PLAYING);
+  const MessagePtr message = pipeline.wait(GST_MESSAGE_ELEMENT);
+  int mark = 0;
+  gst_structure_get_int(gst_message_get_structure(message.get()), "mark",
+                        &mark);
+  EXPECT_EQ(mark, 5);
 }
 
 TEST(Stage, SettingsChangeWhatLeaves) {
   const auto grey = frames_of(kVideo + "videobalance saturation=0" + kSink);
-  EXPECT_EQ(frames_of(kVideo + pooled("videobalance") +
+  EXPECT_EQ(frames_of(kVideo + with_stage("videobalance") +
                       " stage::videobalance0::saturation=0" + kSink),
             grey);
 }
 
 TEST(Stage, SettingsAreForgottenWithTheDescription) {
-  Harness sut("stage=videobalance max-workers=2");
-  set_saturation(sut.element(), "stage::videobalance0::saturation", 0.5);
+  Gate gate;
+  Harness sut("stage=\"gate ! spy\" max-workers=2", {.gate = &gate});
+  set_mark(sut.element(), "stage::spy0::mark", 5);
   sut.set_state(GST_STATE_NULL);
-  g_object_set(sut.element(), "stage", "identity ! videobalance", nullptr);
-  sut.set_state(GST_STATE_PLAYING);
-  for (unsigned worker = 0; worker < 2; ++worker)
-    EXPECT_EQ(
-        saturation_of(in_copy(sut.element(), worker, "videobalance0").get()),
-        1.0);
+  g_object_set(sut.element(), "stage", "gate ! identity ! spy", nullptr);
+  start_again(sut);
+  EXPECT_EQ(mark_in_each(sut, gate, 2), 0);
 }
 
 TEST(Stage, HasNoChildWhileItCannotBeParsed) {
-  const ElementPtr sut(
-      stage::sink_object(gst_element_factory_make_with_properties(
-          "workerpool", 0, nullptr, nullptr)));
-  ASSERT_TRUE(sut);
+  const ElementPtr sut = new_element();
   auto* proxy = GST_CHILD_PROXY(sut.get());
   for (const char* description : {"", "nosuchthing"}) {
     g_object_set(sut.get(), "stage", description, nullptr);
@@ -506,75 +475,14 @@ TEST(Stage, HasNoChildWhileItCannotBeParsed) {
   }
 }
 
-TEST(Stage, CopiesCanBeLookedAtOneByOne) {
-  Harness sut("stage=\"videobalance name=grey\" max-workers=2");
-  auto* proxy = GST_CHILD_PROXY(sut.element());
-  set_saturation(sut.element(), "worker1::grey::saturation", 0.5);
-  double values[2] = {0, 0};
-  gst_child_proxy_get(proxy, "worker0::grey::saturation", &values[0],
-                      "worker1::grey::saturation", &values[1], nullptr);
-  EXPECT_EQ(values[0], 1.0);
-  EXPECT_EQ(values[1], 0.5);
-  // The stage and the two copies.
-  EXPECT_EQ(gst_child_proxy_get_children_count(proxy), 3U);
-  std::set<std::string> names;
-  for (guint i = 0; i < 3; ++i) {
-    const stage::ObjectPtr<GstObject> child(
-        GST_OBJECT_CAST(gst_child_proxy_get_child_by_index(proxy, i)));
-    ASSERT_TRUE(child);
-    names.insert(GST_OBJECT_NAME(child.get()));
-  }
-  EXPECT_EQ(names, (std::set<std::string>{"stage", "worker0", "worker1"}));
-}
-
-TEST(Stage, SetupIsSignalledForEachCopyBeforeItRuns) {
-  std::vector<std::pair<std::string, guint>> setups;
-  HarnessOptions options;
-  options.prepare = [&](GstElement* element) {
-    g_signal_connect(element, "stage-setup",
-                     G_CALLBACK(+[](GstElement*, GstElement* copy, guint worker,
-                                    gpointer user_data) {
-                       EXPECT_EQ(GST_STATE(copy), GST_STATE_NULL);
-                       EXPECT_TRUE(ElementPtr(
-                           gst_bin_get_by_name(GST_BIN(copy), "identity0")));
-                       static_cast<decltype(setups)*>(user_data)->emplace_back(
-                           GST_OBJECT_NAME(copy), worker);
-                     }),
-                     &setups);
-  };
-  Harness sut("stage=identity max-workers=3", options);
-  const decltype(setups) expected = {
-      {"worker0", 0}, {"worker1", 1}, {"worker2", 2}};
-  EXPECT_EQ(setups, expected);
-
-  setups.clear();
-  sut.set_state(GST_STATE_NULL);
-  sut.set_state(GST_STATE_PLAYING);
-  EXPECT_EQ(setups, expected);
-}
-
 // ---- What the copies say ---------------------------------------------------
 
 TEST(Stage, ErrorIsPostedOnceWithTheNumberOfTheWorker) {
-  register_hook_stages();
   constexpr unsigned kWorkers = 3;
   Gate gate;
   gate.hold_all();
-  HarnessOptions options;
-  options.gate = &gate;
-  options.prepare = [](GstElement* element) {
-    hook_copies(element, [](unsigned worker) {
-      StageHooks hooks;
-      hooks.on_buffer = [worker](GstElement* self, GstBuffer* buffer) {
-        gst_buffer_unref(buffer);
-        GST_ELEMENT_ERROR(self, STREAM, DECODE, ("It broke."),
-                          ("by worker %u", worker));
-        return GST_FLOW_ERROR;
-      };
-      return hooks;
-    });
-  };
-  Harness sut("stage=\"identity ! hookstage name=bad\" max-workers=3", options);
+  Harness sut("stage=\"gate ! oddstage name=bad does=fail\" max-workers=3",
+              {.gate = &gate});
   sut.push_range(0, kWorkers);
   gate.wait_until_holding(kWorkers);
   gate.open();
@@ -610,34 +518,17 @@ TEST(Stage, ErrorIsPostedAgainAfterNull) {
 }
 
 TEST(Stage, WarningsAndElementMessagesPass) {
-  register_hook_stages();
-  HarnessOptions options;
-  options.prepare = [](GstElement* element) {
-    hook_copies(element, [](unsigned) {
-      StageHooks hooks;
-      hooks.on_buffer = [](GstElement* self, GstBuffer* buffer) {
-        GST_ELEMENT_WARNING(self, STREAM, DECODE, ("Looks odd."), (nullptr));
-        gst_element_post_message(
-            self, gst_message_new_element(GST_OBJECT_CAST(self),
-                                          gst_structure_new_empty("level")));
-        return push_on(self, buffer);
-      };
-      return hooks;
-    });
-  };
-  Harness sut("stage=hookstage max-workers=1", options);
+  Harness sut("stage=\"oddstage does=warn\" max-workers=1");
   sut.push(0);
   EXPECT_EQ(sut.pull_number(), 0U);
 
   MessagePtr message = sut.messages().wait(GST_MESSAGE_WARNING);
-  EXPECT_STREQ(GST_OBJECT_NAME(GST_MESSAGE_SRC(message.get())), "hookstage0");
+  EXPECT_STREQ(GST_OBJECT_NAME(GST_MESSAGE_SRC(message.get())), "oddstage0");
   message = sut.messages().wait(GST_MESSAGE_ELEMENT);
   EXPECT_TRUE(gst_message_has_name(message.get(), "level"));
 }
 
-// ---- Contexts --------------------------------------------------------------
-
-constexpr char kTestContext[] = "test.context";
+// ---- The domain ------------------------------------------------------------
 
 std::string domain_of(GstElement* element) {
   const stage::MiniPtr<GstContext> context(
@@ -649,86 +540,15 @@ std::string domain_of(GstElement* element) {
   return text;
 }
 
-TEST(Stage, ContextOfTheApplicationReachesEveryCopy) {
-  register_hook_stages();
-  std::atomic<unsigned> answered{0};
-  Pipeline pipeline(kVideo + "workerpool name=sut max-workers=3" + kSink);
-  const ElementPtr sut = pipeline.by_name("sut");
-  g_object_set(sut.get(), "stage", "hookstage", nullptr);
-  hook_copies(sut.get(), [&](unsigned) {
-    StageHooks hooks;
-    hooks.on_null_to_ready = [](GstElement* self) {
-      gst_element_post_message(self, gst_message_new_need_context(
-                                         GST_OBJECT_CAST(self), kTestContext));
-    };
-    hooks.on_context = [&](GstElement*, GstContext* context) {
-      if (gst_context_has_context_type(context, kTestContext)) ++answered;
-    };
-    return hooks;
-  });
-  const stage::ObjectPtr<GstBus> bus(gst_element_get_bus(pipeline.get()));
-  gst_bus_set_sync_handler(
-      bus.get(),
-      [](GstBus*, GstMessage* message, gpointer) {
-        const gchar* type = nullptr;
-        if (GST_MESSAGE_TYPE(message) == GST_MESSAGE_NEED_CONTEXT &&
-            gst_message_parse_context_type(message, &type) &&
-            std::string(type) == kTestContext) {
-          const stage::MiniPtr<GstContext> context(
-              gst_context_new(kTestContext, TRUE));
-          gst_element_set_context(GST_ELEMENT_CAST(GST_MESSAGE_SRC(message)),
-                                  context.get());
-        }
-        return GST_BUS_PASS;
-      },
-      nullptr, nullptr);
-
-  EXPECT_TRUE(pipeline.run_to_eos()) << pipeline.error();
-  EXPECT_EQ(answered, 3U);
-}
-
-// As elements with a device do: the first one that finds nobody to ask makes a
-// context, and the others get it.
-TEST(Stage, ContextOfOneCopyReachesTheOthers) {
-  register_hook_stages();
-  std::atomic<unsigned> made{0};
-  std::atomic<unsigned> got{0};
-  HarnessOptions options;
-  options.prepare = [&](GstElement* element) {
-    hook_copies(element, [&](unsigned) {
-      auto has = std::make_shared<bool>(false);
-      StageHooks hooks;
-      hooks.on_context = [&, has](GstElement*, GstContext* context) {
-        if (!gst_context_has_context_type(context, kTestContext)) return;
-        *has = true;
-        ++got;
-      };
-      hooks.on_null_to_ready = [&, has](GstElement* self) {
-        auto* object = GST_OBJECT_CAST(self);
-        gst_element_post_message(
-            self, gst_message_new_need_context(object, kTestContext));
-        if (*has) return;
-        ++made;
-        gst_element_post_message(
-            self, gst_message_new_have_context(
-                      object, gst_context_new(kTestContext, TRUE)));
-      };
-      return hooks;
-    });
-  };
-  Harness sut("stage=hookstage max-workers=3", options);
-  EXPECT_EQ(made, 1U);
-  EXPECT_GE(got, 2U);
-}
-
 TEST(Domain, IsSharedInOnePipeline) {
-  Pipeline pipeline(
-      kVideo +
-      "workerpool name=a stage=identity ! ( workerpool name=b stage=identity ) "
-      "! tee name=t ! queue ! workerpool name=c stage=identity ! fakesink "
-      "async=false t. ! fakesink async=false "
-      "videotestsrc num-buffers=1 ! workerpool name=d stage=identity ! "
-      "fakesink async=false");
+  const auto named = [](const char* name) {
+    return under_test(std::string("stage=identity max-workers=1 name=") + name);
+  };
+  Pipeline pipeline(kVideo + named("a") + " ! ( " + named("b") +
+                    " ) ! tee name=t ! queue ! " + named("c") +
+                    " ! fakesink async=false t. ! fakesink async=false "
+                    "videotestsrc num-buffers=1 ! " +
+                    named("d") + " ! fakesink async=false");
   pipeline.set_state(GST_STATE_PAUSED);
   const std::string domain = domain_of(pipeline.by_name("a").get());
   EXPECT_FALSE(domain.empty());
@@ -737,7 +557,7 @@ TEST(Domain, IsSharedInOnePipeline) {
 }
 
 TEST(Domain, IsNotSharedWithAnotherPipeline) {
-  const std::string line = kVideo + pooled("identity") + kSink;
+  const std::string line = kVideo + with_stage("identity") + kSink;
   Pipeline one(line);
   Pipeline other(line);
   one.set_state(GST_STATE_PAUSED);

@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+#include "element_under_test.h"
+
+#include <algorithm>
+#include <string_view>
+
+namespace dispatch::test {
+
+namespace {
+
+constexpr std::string_view kOption = "--element=";
+
+std::string& element() {
+  static std::string name = "workerpool";
+  return name;
+}
+
+}  // namespace
+
+const std::string& element_under_test() { return element(); }
+
+bool has_threads() { return element_under_test() == "workerpool"; }
+
+std::string under_test(const std::string& properties) {
+  return element_under_test() + " " + properties;
+}
+
+void read_element_under_test(int& argc, char** argv) {
+  const auto is_option = [](std::string_view argument) {
+    return argument.starts_with(kOption);
+  };
+  char** const end = argv + argc;
+  char** const found = std::find_if(argv, end, is_option);
+  if (found == end) return;
+  element() = *found + kOption.size();
+  std::rotate(found, found + 1, end);
+  --argc;
+}
+
+}  // namespace dispatch::test

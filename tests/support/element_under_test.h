@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+//
+// Which element this run of a test program is about.
+//
+// All elements that run a stage keep one contract, and the same tests ask each
+// of them for it: the programs take `--element=NAME`, and each test() in
+// meson.build names one. Without it they test workerpool.
+//
+// For: tests that hold for all of them, and saying where one does not. Not
+// for: what only one element has; that is in a file of its own.
+// Thread: thread-safe once main() has called read_element_under_test().
+#pragma once
+
+#include <string>
+
+namespace dispatch::test {
+
+// "workerpool"
+const std::string& element_under_test();
+// Whether its workers are threads of this process, or processes.
+bool has_threads();
+// Text for a launch line: the element with these properties.
+std::string under_test(const std::string& properties);
+
+// For main(): takes the option out of the arguments.
+void read_element_under_test(int& argc, char** argv);
+
+}  // namespace dispatch::test
+
+// At the beginning of a test that is true of workers that are threads, and not
+// of processes, for `reason`.
+#define ONLY_THREADS(reason)          \
+  if (!dispatch::test::has_threads()) \
+  GTEST_SKIP() << "only with threads: " reason
