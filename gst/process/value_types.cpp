@@ -109,7 +109,8 @@ std::optional<ValueKind> kind_of(GType type) {
                    [&](const NamedType& named) { return named.type == type; });
   if (found != types.end()) return found->kind;
   if (end_of_range(type) != G_TYPE_INVALID) return ValueKind::kRange;
-  if (!is_field_name(g_type_name(type))) return std::nullopt;
+  const char* name = g_type_name(type);
+  if (name == nullptr || !is_field_name(name)) return std::nullopt;
   if (type == GST_TYPE_FLAG_SET || g_type_is_a(type, GST_TYPE_FLAG_SET))
     return ValueKind::kFlagSet;
   // Without the abstract types themselves.
