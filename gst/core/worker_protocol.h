@@ -64,11 +64,21 @@ struct Command {
   std::int64_t due_ns = kNoDueTime;  // CLOCK_MONOTONIC
   std::uint32_t flags = 0;
   std::uint32_t payload_bytes = 0;
-  std::uint64_t reserved[4] = {};
+  // How many messages have been sent before it, requests and replies not
+  // counted: they are to be obeyed first.
+  std::uint64_t messages = 0;
+  std::uint64_t reserved[3] = {};
 };
 static_assert(sizeof(Command) == 64);
 static_assert(offsetof(Command, due_ns) == 16);
 static_assert(offsetof(Command, payload_bytes) == 28);
+
+enum ReportFlag : std::uint32_t {
+  // kPayloadFollows as above.
+  // The stage still holds memory of the frame that it got: it must not change
+  // until kMessageInputsReleased.
+  kKeepsInputs = 1U << 2,
+};
 
 // What has been done.
 struct Report {
@@ -150,10 +160,11 @@ static_assert(sizeof(ReportRegion) == 525056);
 
 enum PayloadTag : std::uint16_t {
   // In commands, before the frame:
-  kState = 1,  // number: the id of the state (message kMessageState) from now
-               // on
-  kEvent = 2,  // EventRecord and its text, see below. In reports: one that
-               // left the stage
+  kState = 1,  // the sticky events and the epoch from now on: the fields
+               // kFieldEpochId, kFieldPin, kFieldCaps; then for each event
+               // kFieldEventId and, the first time, kFieldEvent
+  kEvent = 2,  // an event (process/event_codec.h); in reports: that left the
+               // stage
   kQuery = 3,  // an ALLOCATION query for the stage; in reports its answer
   // A frame: a list is a kListBegin, its buffers and a kListEnd.
   kListBegin = 4,  // nothing
@@ -169,8 +180,8 @@ struct BufferRecord {
   std::uint64_t duration = 0;
   std::uint64_t offset = 0;
   std::uint64_t offset_end = 0;
-  std::uint32_t flags = 0;       // GstBufferFlags
-  std::uint32_t kept_metas = 0;  // in commands: metas that stay behind
+  std::uint32_t flags = 0;  // GstBufferFlags
+  std::uint32_t reserved = 0;
 };
 static_assert(sizeof(BufferRecord) == 48);
 
@@ -211,18 +222,21 @@ enum MessageType : std::uint16_t {
   kMessageSetup = 1,        // the first of all
   kMessageSlot = 2,         // a slot, with its descriptor
   kMessageSlotGone = 3,     // it will not be named again
-  kMessageState = 4,        // sticky events and caps epoch
   kMessageSetProperty = 5,  // of an element of the stage
   kMessageFlush = 6,        // end what blocks in the stage
   kMessageClock = 7,        // the base time; start to play
   kMessageStageQuery = 8,   // request: a query at one end of the stage
-  kMessageStageEvent = 9,   // an event at the stage's output, going upstream
+  kMessageStageEvent =
+      9,  // request: an event at the stage's output, going upstream
   kMessageCommand = 10,  // a Command and its payload, for a worker that takes
                          // them here; with kPayloadFollows: that payload
   kMessageQuit = 11,
+  kMessageReleased = 12,  // a result slot is the worker's again, for a worker
+                          // that takes its commands here
   // From the worker:
   kMessageReady = 32,       // or why not
   kMessageReport = 33,      // as kMessageCommand
+  kMessageInputsReleased = 45,  // of a command with kKeepsInputs
   kMessageBus = 34,         // a message for the bus
   kMessageLog = 35,         // a line for the debug log
   kMessageNeedSlot = 36,    // request: one more result slot
@@ -231,7 +245,10 @@ enum MessageType : std::uint16_t {
   kMessageBindEpoch = 39,  // request
   kMessageCloseEpoch = 40,
   kMessagePadQuery = 41,  // request: a query that leaves the stage
-  kMessagePadEvent = 42,  // an event that leaves the stage, going upstream
+  kMessagePinEpoch = 43,
+  kMessageThread = 44,  // an element of the stage starts a thread
+  kMessagePadEvent =
+      42,  // request: an event that leaves the stage, going upstream
   // From both:
   kMessageReply = 64,
 };
@@ -249,7 +266,6 @@ enum FieldTag : std::uint16_t {
   kFieldGeneration = 9,
   kFieldBytes = 10,
   kFieldSlotClass = 11,  // SlotClass
-  kFieldStateId = 12,
   kFieldEpochId = 13,
   kFieldPin = 14,        // the epoch wants its output caps to be these caps
   kFieldCaps = 15,       // of the epoch; the bound ones; those at the other end
@@ -268,10 +284,7 @@ enum FieldTag : std::uint16_t {
   kFieldFile = 28,
   kFieldLine = 29,
   kFieldFunction = 30,
-  kFieldDomain = 31,  // of an error
-  kFieldCode = 32,
   kFieldSpin = 33,  // ns to look before sleeping
-  kFieldPinnedCaps = 34,
 };
 
 enum class SlotClass : std::uint64_t {

@@ -26,6 +26,8 @@ bool is_request(MessageType type) {
     case core::protocol::kMessageEnterEpoch:
     case core::protocol::kMessageBindEpoch:
     case core::protocol::kMessagePadQuery:
+    case core::protocol::kMessagePadEvent:
+    case core::protocol::kMessageStageEvent:
       return true;
     default:
       return false;
@@ -81,16 +83,6 @@ void run_in_pool(std::function<void()> call) {
 
 }  // namespace
 
-void MessageFields::append(
-    const std::function<void(core::FieldWriter&)>& write) {
-  core::FieldWriter measure({});
-  write(measure);
-  const std::size_t before = bytes_.size();
-  bytes_.resize(before + measure.needed());
-  core::FieldWriter to(std::span(bytes_).subspan(before));
-  write(to);
-}
-
 std::uint64_t IncomingMessage::number(core::protocol::FieldTag tag,
                                       std::uint64_t otherwise) const {
   const std::optional<core::Field> field = find(tag);
@@ -117,6 +109,16 @@ void Channel::send(MessageType type, const MessageFields& fields,
   send_packet(type, 0, fields.bytes(), fds);
 }
 
+std::uint64_t Channel::sent_messages() const {
+  const std::lock_guard lock(mutex_);
+  return sent_;
+}
+
+std::uint64_t Channel::handled_messages() const {
+  const std::lock_guard lock(mutex_);
+  return handled_;
+}
+
 void Channel::send_packet(MessageType type, std::uint32_t id,
                           const Bytes& fields, std::span<const int> fds) {
   MessageHeader header;
@@ -138,6 +140,7 @@ void Channel::send_packet(MessageType type, std::uint32_t id,
   {
     const std::lock_guard lock(mutex_);
     if (is_closed_) return;
+    if (!is_request(type) && type != core::protocol::kMessageReply) ++sent_;
     if (waiting_.empty() && send_now(outgoing)) return;
     if (waiting_.empty()) on_waiting = on_waiting_;
     waiting_.push_back(std::move(outgoing));
@@ -149,8 +152,7 @@ void Channel::send_packet(MessageType type, std::uint32_t id,
 bool Channel::send_now(const Outgoing& outgoing) {
   std::vector<int> fds;
   for (const os::UniqueFd& fd : outgoing.fds) fds.push_back(fd.get());
-  return os::send_packet(socket_.get(), outgoing.bytes, fds) !=
-         os::Sent::kFull;
+  return os::send_packet(socket_.get(), outgoing.bytes, fds) != os::Sent::kFull;
 }
 
 bool Channel::has_waiting() const {
@@ -209,16 +211,17 @@ void Channel::answer(IncomingMessage request) {
     if (is_closed_) return;
     ++answering_;
   }
-  run_in_pool([self = shared_from_this(),
-               request = std::make_shared<IncomingMessage>(
-                   std::move(request))]() mutable {
-    const MessageFields reply = self->on_request_(*request);
-    self->send_packet(core::protocol::kMessageReply, request->id, reply.bytes(),
-                      {});
-    const std::lock_guard lock(self->mutex_);
-    --self->answering_;
-    self->changed_.notify_all();
-  });
+  run_in_pool(
+      [self = shared_from_this(), request = std::make_shared<IncomingMessage>(
+                                      std::move(request))]() mutable {
+        const MessageFields reply = self->on_request_(*request);
+        if (request->id != 0)
+          self->send_packet(core::protocol::kMessageReply, request->id,
+                            reply.bytes(), {});
+        const std::lock_guard lock(self->mutex_);
+        --self->answering_;
+        self->changed_.notify_all();
+      });
 }
 
 void Channel::close() {
@@ -229,7 +232,23 @@ void Channel::close() {
   changed_.wait(lock, [&] { return answering_ == 0; });
 }
 
+void Channel::set_on_handled(std::function<void()> on_handled) {
+  const std::lock_guard lock(mutex_);
+  on_handled_ = std::move(on_handled);
+}
+
 // ---- Receiving -------------------------------------------------------------
+
+void Channel::handle(IncomingMessage& message) {
+  on_message_(message);
+  std::function<void()> on_handled;
+  {
+    const std::lock_guard lock(mutex_);
+    ++handled_;
+    on_handled = on_handled_;
+  }
+  if (on_handled) on_handled();
+}
 
 bool Channel::receive_all(std::string& problem) {
   for (;;) {
@@ -287,7 +306,7 @@ bool Channel::take_packet(os::Packet packet, std::string& problem) {
   } else if (is_request(message.type)) {
     answer(std::move(message));
   } else {
-    on_message_(message);
+    handle(message);
   }
   return true;
 }

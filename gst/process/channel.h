@@ -3,8 +3,8 @@
 // Messages between a dispatcher and one worker process, over their socket.
 //
 // For: sending, receiving, and asking: a request is answered on a thread of a
-// pool of its own, because answering may take its time, and may itself ask back.
-// Not for: frames (they go through shared memory), what messages mean.
+// pool of its own, because answering may take its time, and may itself ask
+// back. Not for: frames (they go through shared memory), what messages mean.
 //
 // Thread: thread-safe. The owner runs receive_all() on one thread whenever the
 // socket is readable. Sending never blocks: what the socket does not take waits
@@ -28,41 +28,12 @@
 #include "core/worker_protocol.h"
 #include "os/packet_socket.h"
 #include "process/event_codec.h"
+#include "process/field_builder.h"
 
 namespace dispatch::process {
 
-// A message on its way out: its fields grow as they are added.
-class MessageFields {
- public:
-  template <typename T>
-  MessageFields& add(core::protocol::FieldTag tag, const T& value) {
-    const auto tag_number = static_cast<std::uint16_t>(tag);
-    append([&](core::FieldWriter& to) { to.add(tag_number, value); });
-    return *this;
-  }
-  template <typename T>
-  MessageFields& add_struct(core::protocol::FieldTag tag, const T& value) {
-    const auto tag_number = static_cast<std::uint16_t>(tag);
-    append([&](core::FieldWriter& to) { to.add_struct(tag_number, value); });
-    return *this;
-  }
-  MessageFields& add_number(core::protocol::FieldTag tag, std::uint64_t value) {
-    return add<std::uint64_t>(tag, value);
-  }
-  MessageFields& add_text(core::protocol::FieldTag tag, std::string_view text) {
-    return add<std::string_view>(tag, text);
-  }
-  MessageFields& add_bytes(core::protocol::FieldTag tag,
-                           std::span<const std::byte> bytes) {
-    return add<std::span<const std::byte>>(tag, bytes);
-  }
-
-  const Bytes& bytes() const { return bytes_; }
-
- private:
-  void append(const std::function<void(core::FieldWriter&)>& write);
-  Bytes bytes_;
-};
+// A message on its way out.
+using MessageFields = FieldBuilder;
 
 // A message that has come.
 struct IncomingMessage {
@@ -83,7 +54,8 @@ class Channel : public std::enable_shared_from_this<Channel> {
  public:
   // What came and is no request: on the thread of receive_all(), in order.
   using MessageFn = std::function<void(IncomingMessage& message)>;
-  // A request: on a thread of the pool. What it returns is the reply.
+  // A request: on a thread of the pool. What it returns is the reply, if one is
+  // waited for.
   using RequestFn = std::function<MessageFields(IncomingMessage& request)>;
 
   Channel(os::UniqueFd socket, MessageFn on_message, RequestFn on_request);
@@ -93,6 +65,10 @@ class Channel : public std::enable_shared_from_this<Channel> {
 
   void send(core::protocol::MessageType type, const MessageFields& fields = {},
             std::span<const int> fds = {});
+  // How many have been sent, and received and handled, that are neither
+  // requests nor replies.
+  std::uint64_t sent_messages() const;
+  std::uint64_t handled_messages() const;
   // Waits for the reply; nothing if it does not come in time, or at all.
   std::optional<IncomingMessage> ask(core::protocol::MessageType type,
                                      const MessageFields& fields,
@@ -109,6 +85,8 @@ class Channel : public std::enable_shared_from_this<Channel> {
   // answered are waited for.
   void close();
 
+  // Called on the thread of receive_all() when handled_messages() has grown.
+  void set_on_handled(std::function<void()> on_handled);
   // Called, on any thread, when has_waiting() becomes true.
   void set_on_waiting(std::function<void()> on_waiting);
 
@@ -125,6 +103,7 @@ class Channel : public std::enable_shared_from_this<Channel> {
                    const Bytes& fields, std::span<const int> fds);
   bool send_now(const Outgoing& outgoing);
   bool take_packet(os::Packet packet, std::string& problem);
+  void handle(IncomingMessage& message);
   void answer(IncomingMessage request);
   void on_reply(IncomingMessage reply);
 
@@ -136,8 +115,11 @@ class Channel : public std::enable_shared_from_this<Channel> {
   // All under mutex_:
   std::deque<Outgoing> waiting_;
   std::function<void()> on_waiting_;
+  std::function<void()> on_handled_;
   std::map<std::uint32_t, Pending*> pending_;
   std::uint32_t last_id_ = 0;
+  std::uint64_t sent_ = 0;
+  std::uint64_t handled_ = 0;
   unsigned answering_ = 0;
   bool is_closed_ = false;
 };

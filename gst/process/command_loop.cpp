@@ -1,0 +1,348 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+#include "process/command_loop.h"
+
+#include <pthread.h>
+
+#include <chrono>
+#include <utility>
+
+#include "core/handshake.h"
+#include "os/futex.h"
+#include "process/meta_codec.h"
+#include "process/stage_requests.h"
+
+GST_DEBUG_CATEGORY_STATIC(command_loop_debug);
+#define GST_CAT_DEFAULT command_loop_debug
+
+namespace dispatch::process {
+
+namespace protocol = core::protocol;
+using stage::Job;
+using stage::JobResult;
+using std::chrono::steady_clock;
+
+namespace {
+
+GQuark hold_quark() {
+  static const GQuark quark =
+      g_quark_from_static_string("gst-dispatch-input-hold");
+  return quark;
+}
+
+std::int64_t to_ns(core::MonotonicTime time) {
+  return time.time_since_epoch().count();
+}
+
+}  // namespace
+
+struct CommandLoop::InputHold {
+  std::shared_ptr<Channel> channel;
+  std::uint64_t number = 0;
+  std::atomic<bool> is_reported{false};
+
+  ~InputHold() {
+    if (!is_reported) return;
+    MessageFields fields;
+    fields.add_number(protocol::kFieldNumber, number);
+    channel->send(protocol::kMessageInputsReleased, fields);
+  }
+};
+
+CommandLoop::CommandLoop(const WorkerRegions& regions,
+                         std::shared_ptr<Channel> channel,
+                         stage::StageCopy& copy, WorkerSlots& slots,
+                         ReportWriter& writer, RemoteSurroundings& surroundings,
+                         core::Duration spin)
+    : regions_(regions),
+      channel_(std::move(channel)),
+      copy_(copy),
+      slots_(slots),
+      writer_(writer),
+      surroundings_(surroundings),
+      spin_(spin) {
+  GST_DEBUG_CATEGORY_INIT(command_loop_debug, "dispatchcommands", 0,
+                          "what a worker process is told to do");
+}
+
+CommandLoop::~CommandLoop() {
+  is_stopping_ = true;
+  {
+    const std::lock_guard lock(mutex_);
+    changed_.notify_all();
+  }
+  if (!thread_.joinable()) return;
+  // It may be about to sleep.
+  while (!has_ended_) {
+    os::futex_wake(regions_.commands->submitted);
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  }
+  thread_.join();
+}
+
+void CommandLoop::start() {
+  thread_ = std::thread([this] {
+    pthread_setname_np(pthread_self(), "shmd:stage");
+    run();
+    has_ended_ = true;
+  });
+}
+
+void CommandLoop::on_payload(std::uint64_t number, Bytes payload) {
+  const std::lock_guard lock(mutex_);
+  payloads_[number] = std::move(payload);
+}
+
+void CommandLoop::on_messages() {
+  const std::lock_guard lock(mutex_);
+  changed_.notify_all();
+}
+
+// ---- Waiting ---------------------------------------------------------------
+
+void CommandLoop::run() {
+  while (wait_for_command()) {
+    const protocol::Command command =
+        regions_.commands->commands[taken_ % protocol::kRingEntries];
+    ++taken_;
+    run_one(command);
+  }
+}
+
+bool CommandLoop::is_worth_sleeping() const {
+  const auto nothing_new = [&] {
+    return regions_.commands->submitted.load(std::memory_order_acquire) ==
+               static_cast<std::uint32_t>(taken_) &&
+           !is_stopping_;
+  };
+  if (spin_ > core::Duration::zero()) {
+    const auto end = steady_clock::now() + spin_;
+    while (nothing_new() && steady_clock::now() < end) continue;
+  }
+  return nothing_new();
+}
+
+bool CommandLoop::wait_for_command() {
+  while (is_worth_sleeping()) {
+    core::announce_sleep(regions_.reports->worker_sleeps);
+    os::futex_wait(regions_.commands->submitted,
+                   static_cast<std::uint32_t>(taken_));
+    core::end_sleep(regions_.reports->worker_sleeps);
+  }
+  return !is_stopping_;
+}
+
+// What was sent before a command is on its way, over the socket.
+bool CommandLoop::wait_for_messages(std::uint64_t count) {
+  std::unique_lock lock(mutex_);
+  changed_.wait(lock, [&] {
+    return is_stopping_ || channel_->handled_messages() >= count;
+  });
+  return !is_stopping_;
+}
+
+std::optional<Bytes> CommandLoop::late_payload(std::uint64_t number) {
+  const std::lock_guard lock(mutex_);
+  const auto found = payloads_.find(number);
+  if (found == payloads_.end()) return std::nullopt;
+  Bytes payload = std::move(found->second);
+  payloads_.erase(found);
+  return payload;
+}
+
+// ---- Reading ---------------------------------------------------------------
+
+void CommandLoop::run_one(const protocol::Command& command) {
+  if (!wait_for_messages(command.messages)) return;
+  std::optional<Bytes> late;
+  std::span<const std::byte> payload(
+      regions_.commands
+          ->payloads[(command.number - 1) % protocol::kRingEntries]);
+  if ((command.flags & protocol::kPayloadFollows) != 0) {
+    late = late_payload(command.number);
+    payload =
+        late ? std::span<const std::byte>(*late) : std::span<const std::byte>();
+  } else {
+    payload = payload.first(command.payload_bytes);
+  }
+  slots_.interrupt(false);
+  slots_.take_released();
+  hold_ = std::make_shared<InputHold>();
+  hold_->channel = channel_;
+  hold_->number = command.number;
+
+  Job job;
+  JobResult result;
+  const bool is_whole = read_job(payload, job);
+  job.sequence = command.sequence;
+  job.is_per_stream = (command.flags & protocol::kPerStream) != 0;
+  if (command.due_ns != protocol::kNoDueTime)
+    job.due = core::MonotonicTime(core::Duration(command.due_ns));
+  if (is_whole && job.sticky) {
+    surroundings_.begin(epoch_->id(), job.query != nullptr);
+    copy_.run(job, result);
+  } else {
+    GST_ERROR("command %" G_GUINT64_FORMAT " cannot be read", command.number);
+    result.flow = GST_FLOW_ERROR;
+    result.start = result.end = steady_clock::now();
+  }
+  report(command, result, job);
+}
+
+bool CommandLoop::read_job(std::span<const std::byte> payload, Job& job) {
+  core::FieldReader fields(payload);
+  FrameReader frames;
+  std::vector<stage::EventPtr> events;
+  for (;;) {
+    const std::optional<core::Field> field = fields.next();
+    if (const auto frame = frames.take_complete(field ? &*field : nullptr))
+      if (!read_frame(*frame, job)) return false;
+    if (!field) break;
+    if (frames.take(*field)) continue;
+    if (field->tag == protocol::kState) read_state(field->value);
+    if (field->tag == protocol::kEvent)
+      events.push_back(decode_event(field->value));
+    if (field->tag == protocol::kQuery) job.query = decode_query(field->value);
+  }
+  job.sticky = sticky_;
+  std::erase(events, nullptr);
+  // Without a frame, the event is the job.
+  if (!job.frame && !events.empty()) {
+    job.event = std::move(events.back());
+    events.pop_back();
+  }
+  job.prelude = std::move(events);
+  return true;
+}
+
+void CommandLoop::read_state(std::span<const std::byte> state) {
+  core::FieldReader fields(state);
+  std::uint64_t epoch_id = 0;
+  bool pin = false;
+  stage::CapsPtr caps;
+  std::uint64_t event_id = 0;
+  std::map<std::uint64_t, stage::EventPtr> events;
+  while (const std::optional<core::Field> field = fields.next()) {
+    switch (field->tag) {
+      case protocol::kFieldEpochId:
+        epoch_id = field->number().value_or(0);
+        break;
+      case protocol::kFieldPin:
+        pin = field->number().value_or(0) != 0;
+        break;
+      case protocol::kFieldCaps:
+        caps.reset(gst_caps_from_string(std::string(field->text()).c_str()));
+        break;
+      case protocol::kFieldEventId:
+        event_id = field->number().value_or(0);
+        if (const auto known = events_.find(event_id); known != events_.end())
+          events[event_id] = stage::share(known->second.get());
+        break;
+      case protocol::kFieldEvent:
+        if (stage::EventPtr event = decode_event(field->value))
+          events[event_id] = std::move(event);
+        break;
+      default:
+        break;
+    }
+  }
+  if (!epoch_ || epoch_->id() != epoch_id)
+    epoch_ = std::make_shared<RemoteEpoch>(channel_, epoch_id, caps.get(), pin);
+  events_ = std::move(events);
+  sticky_ = stage::StickyState().in_epoch(epoch_);
+  for (const auto& [id, event] : events_)
+    sticky_ = sticky_->with(event.get(), epoch_);
+}
+
+BufferPtr CommandLoop::read_buffer(const ParsedBuffer& parsed) {
+  BufferPtr buffer(gst_buffer_new());
+  for (const protocol::MemoryRecord& record : parsed.memories) {
+    MemoryPtr memory = slots_.wrap(record);
+    if (!memory) return nullptr;
+    gst_mini_object_set_qdata(
+        GST_MINI_OBJECT_CAST(memory.get()), hold_quark(),
+        new std::shared_ptr<InputHold>(hold_), [](gpointer hold) {
+          delete static_cast<std::shared_ptr<InputHold>*>(hold);
+        });
+    gst_buffer_append_memory(buffer.get(), memory.release());
+  }
+  apply(parsed.record, buffer.get());
+  for (const std::span<const std::byte> meta : parsed.metas)
+    if (const char* wrong = read_meta(buffer.get(), meta))
+      GST_WARNING("a meta cannot be read: %s", wrong);
+  return buffer;
+}
+
+bool CommandLoop::read_frame(const ParsedFrame& parsed, Job& job) {
+  if (!parsed.is_list) {
+    BufferPtr buffer = read_buffer(parsed.buffers.front());
+    if (!buffer) return false;
+    job.frame = stage::Frame(buffer.release());
+    return true;
+  }
+  GstBufferList* list = gst_buffer_list_new();
+  bool is_whole = true;
+  for (const ParsedBuffer& each : parsed.buffers) {
+    BufferPtr buffer = read_buffer(each);
+    is_whole = is_whole && buffer;
+    if (buffer) gst_buffer_list_add(list, buffer.release());
+  }
+  job.frame = stage::Frame(list);
+  return is_whole;
+}
+
+// ---- Reporting -------------------------------------------------------------
+
+void CommandLoop::report(const protocol::Command& command, JobResult& result,
+                         Job& job) {
+  if (!writer_.bring_in(result.outputs)) {
+    GST_ERROR("no result slot for frame %" G_GUINT64_FORMAT, command.sequence);
+    result.outputs.clear();
+    if (result.flow == GST_FLOW_OK) result.flow = GST_FLOW_ERROR;
+  }
+  const std::uint64_t entry = (command.number - 1) % protocol::kRingEntries;
+  const auto write = [&](std::span<std::byte> space) {
+    core::FieldWriter to(space);
+    writer_.write(result.outputs, to);
+    if (result.answer)
+      to.add(protocol::kQuery,
+             std::span<const std::byte>(encode_query(result.answer.get())));
+    return to;
+  };
+  const core::FieldWriter written = write(regions_.reports->payloads[entry]);
+
+  protocol::Report report;
+  report.number = command.number;
+  report.sequence = command.sequence;
+  report.start_ns = to_ns(result.start);
+  report.end_ns = to_ns(result.end);
+  report.flow = result.flow;
+  report.payload_bytes = static_cast<std::uint32_t>(written.needed());
+  const WorkerSlots::Copies copies = slots_.take_copies();
+  report.copied_buffers = copies.buffers;
+  report.copied_bytes = copies.bytes;
+  if (written.has_overflowed()) {
+    Bytes payload(written.needed());
+    write(payload);
+    report.flags |= protocol::kPayloadFollows;
+    MessageFields fields;
+    fields.add_struct(protocol::kFieldDescriptor, report)
+        .add_bytes(protocol::kFieldPayload, payload);
+    channel_->send(protocol::kMessageReport, fields);
+  }
+  writer_.give_up(result.outputs);
+  job = Job();
+  if (hold_.use_count() > 1) {  // an element of the stage keeps its input
+    report.flags |= protocol::kKeepsInputs;
+    hold_->is_reported = true;
+  }
+  regions_.reports->reports[entry] = report;
+  if (core::publish(regions_.reports->completed,
+                    static_cast<std::uint32_t>(command.number),
+                    regions_.commands->dispatcher_sleeps)) {
+    regions_.bell->rings.fetch_add(1, std::memory_order_acq_rel);
+    os::futex_wake(regions_.bell->rings);
+  }
+  hold_.reset();
+}
+
+}  // namespace dispatch::process

@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+#include "process/io_thread.h"
+
+#include <utility>
+
+#include <glib-unix.h>
+
+namespace dispatch::process {
+
+namespace {
+
+using OnReady = std::function<bool()>;
+
+gpointer run(gpointer loop) {
+  GMainContext* context =
+      g_main_loop_get_context(static_cast<GMainLoop*>(loop));
+  g_main_context_push_thread_default(context);
+  g_main_loop_run(static_cast<GMainLoop*>(loop));
+  g_main_context_pop_thread_default(context);
+  return nullptr;
+}
+
+gboolean call(gint, GIOCondition, gpointer on_ready) {
+  return (*static_cast<OnReady*>(on_ready))() ? G_SOURCE_CONTINUE
+                                              : G_SOURCE_REMOVE;
+}
+
+}  // namespace
+
+IoThread::IoThread(const char* name)
+    : context_(g_main_context_new()),
+      loop_(g_main_loop_new(context_, FALSE)),
+      thread_(g_thread_new(name, run, loop_)) {}
+
+IoThread::~IoThread() {
+  // Also if the loop does not run yet.
+  g_main_context_invoke(
+      context_,
+      [](gpointer loop) -> gboolean {
+        g_main_loop_quit(static_cast<GMainLoop*>(loop));
+        return G_SOURCE_REMOVE;
+      },
+      loop_);
+  g_thread_join(thread_);
+  g_main_loop_unref(loop_);
+  g_main_context_unref(context_);
+}
+
+void IoThread::watch(int fd, GIOCondition condition, OnReady on_ready) {
+  GSource* source = g_unix_fd_source_new(fd, condition);
+  g_source_set_callback(
+      source, G_SOURCE_FUNC(call), new OnReady(std::move(on_ready)),
+      [](gpointer data) { delete static_cast<OnReady*>(data); });
+  g_source_attach(source, context_);
+  g_source_unref(source);
+}
+
+}  // namespace dispatch::process

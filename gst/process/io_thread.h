@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+//
+// One thread that waits for several descriptors.
+//
+// For: hearing of messages and ends of worker processes. Not for: frames.
+// Thread: thread-safe; the callbacks run on the thread itself.
+#pragma once
+
+#include <functional>
+
+#include <gio/gio.h>
+
+namespace dispatch::process {
+
+class IoThread {
+ public:
+  explicit IoThread(const char* name);
+  ~IoThread();  // joins
+  IoThread(const IoThread&) = delete;
+  IoThread& operator=(const IoThread&) = delete;
+
+  // Calls `on_ready` whenever `fd` (borrowed) is ready, until it says false.
+  void watch(int fd, GIOCondition condition, std::function<bool()> on_ready);
+
+ private:
+  GMainContext* const context_;
+  GMainLoop* const loop_;
+  GThread* const thread_;
+};
+
+}  // namespace dispatch::process

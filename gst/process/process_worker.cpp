@@ -1,0 +1,996 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+#include "process/process_worker.h"
+
+#include <algorithm>
+#include <chrono>
+#include <cstring>
+#include <utility>
+
+#include "core/handshake.h"
+#include "core/report_check.h"
+#include "os/futex.h"
+#include "process/result_frames.h"
+
+GST_DEBUG_CATEGORY_STATIC(process_worker_debug);
+#define GST_CAT_DEFAULT process_worker_debug
+
+namespace dispatch::process {
+
+namespace protocol = core::protocol;
+using core::MonotonicTime;
+using core::SlotName;
+using core::SlotOwnership;
+using stage::Job;
+using stage::JobResult;
+using std::chrono::steady_clock;
+
+namespace {
+
+// The worker program's number of its socket.
+constexpr int kSocketInChild = 3;
+// For the answer to a query of the stage: another one may hold its locks.
+constexpr auto kQueryPatience = std::chrono::milliseconds(500);
+
+void init_debug() {
+  static const bool done = [] {
+    GST_DEBUG_CATEGORY_INIT(process_worker_debug, "dispatchprocess", 0,
+                            "worker processes and what they say");
+    return true;
+  }();
+  (void)done;
+}
+
+std::uint64_t to_ns(MonotonicTime time) {
+  return static_cast<std::uint64_t>(time.time_since_epoch().count());
+}
+
+MonotonicTime from_ns(std::int64_t ns) {
+  return MonotonicTime(core::Duration(ns));
+}
+
+void add_slot(MessageFields& fields, SlotName slot) {
+  fields.add_number(protocol::kFieldSlot, slot.index);
+  fields.add_number(protocol::kFieldGeneration, slot.generation);
+}
+
+// Whether nobody else sees what is written into it.
+bool is_exclusive(GstBuffer* buffer) {
+  return gst_buffer_is_writable(buffer) &&
+         gst_buffer_is_all_memory_writable(buffer);
+}
+
+}  // namespace
+
+// ---- Start and end ---------------------------------------------------------
+
+os::Result<std::shared_ptr<ProcessWorker>> ProcessWorker::start(
+    const ProcessHost& host, const ProcessWorkerSetup& setup,
+    std::shared_ptr<stage::Negotiation> negotiation) {
+  init_debug();
+  auto commands =
+      SharedCommands::make("gst-dispatch-commands", /*peers_write=*/false);
+  if (!commands) return commands.error();
+  auto reports =
+      SharedReports::make("gst-dispatch-reports", /*peers_write=*/true);
+  if (!reports) return reports.error();
+  auto sockets = os::make_socket_pair();
+  if (!sockets) return sockets.error();
+  auto child = os::ChildProcess::spawn(
+      setup.command,
+      {{protocol::kSocketVariable, std::to_string(kSocketInChild)}},
+      sockets->second.get(), kSocketInChild);
+  if (!child) return child.error();
+  (*commands)->header = protocol::RegionHeader();
+  (*reports)->header = protocol::RegionHeader();
+  std::shared_ptr<ProcessWorker> worker(
+      new ProcessWorker(host, setup, commands.take(), reports.take(),
+                        child.take(), std::move(negotiation)));
+  worker->open_channel(std::move(sockets->first), setup);
+  worker->watch();
+  return worker;
+}
+
+ProcessWorker::ProcessWorker(const ProcessHost& host,
+                             const ProcessWorkerSetup& setup,
+                             SharedCommands commands, SharedReports reports,
+                             os::ChildProcess child,
+                             std::shared_ptr<stage::Negotiation> negotiation)
+    : host_(host),
+      number_(setup.number),
+      may_write_inputs_(setup.may_write_inputs),
+      commands_(std::move(commands)),
+      reports_(std::move(reports)),
+      requests_(std::move(negotiation), this),
+      child_(std::move(child)) {}
+
+ProcessWorker::~ProcessWorker() {
+  if (channel_) channel_->close();
+}
+
+void ProcessWorker::open_channel(os::UniqueFd socket,
+                                 const ProcessWorkerSetup& setup) {
+  const std::weak_ptr<ProcessWorker> weak = weak_from_this();
+  channel_ = std::make_shared<Channel>(
+      std::move(socket),
+      [weak](IncomingMessage& message) {
+        if (const auto self = weak.lock()) self->on_message(message);
+      },
+      [weak](IncomingMessage& request) {
+        const auto self = weak.lock();
+        return self ? self->on_request(request) : MessageFields();
+      });
+  MessageFields fields;
+  fields.add_number(protocol::kFieldVersion, protocol::kVersion)
+      .add_number(protocol::kFieldNumber, number_)
+      .add_text(protocol::kFieldText, setup.description)
+      .add_text(protocol::kFieldElement, GST_OBJECT_NAME(host_.element))
+      .add_number(protocol::kFieldSpin,
+                  static_cast<std::uint64_t>(setup.spin.count()))
+      .add_number(protocol::kFieldLevel, gst_debug_get_default_threshold());
+  for (const ProcessWorkerSetup::Property& each : setup.properties)
+    fields.add_text(protocol::kFieldElement, each.element)
+        .add_text(protocol::kFieldProperty, each.property)
+        .add_text(protocol::kFieldValue, each.value);
+  const int fds[] = {commands_.fd(), reports_.fd(), host_.bell->fd()};
+  channel_->send(protocol::kMessageSetup, fields, fds);
+}
+
+void ProcessWorker::watch() {
+  const std::weak_ptr<ProcessWorker> weak = weak_from_this();
+  host_.io->watch(channel_->socket(), G_IO_IN, [weak] {
+    const auto self = weak.lock();
+    if (!self) return false;
+    std::string problem;
+    if (self->channel_->receive_all(problem)) return true;
+    self->on_hung_up(problem);
+    return false;
+  });
+  host_.io->watch(child_.pidfd(), G_IO_IN, [weak] {
+    if (const auto self = weak.lock()) self->on_gone();
+    return false;
+  });
+  channel_->set_on_waiting([weak] {
+    const auto self = weak.lock();
+    if (!self) return;
+    self->host_.io->watch(self->channel_->socket(), G_IO_OUT, [weak] {
+      const auto again = weak.lock();
+      if (!again) return false;
+      again->channel_->send_waiting();
+      return again->channel_->has_waiting();
+    });
+  });
+}
+
+std::optional<stage::Problem> ProcessWorker::wait_ready(MonotonicTime until) {
+  std::unique_lock lock(mutex_);
+  const bool has_come = changed_.wait_until(
+      lock, until, [&] { return life_ != Life::kStarting; });
+  if (problem_) return problem_;
+  if (has_come) return std::nullopt;
+  return stage::Problem{
+      name() + " does not answer.",
+      "The worker program was started, but said nothing within the time that "
+      "starting may take; run it by hand, see the property 'worker-command'."};
+}
+
+void ProcessWorker::on_ready(const IncomingMessage& message) {
+  const std::lock_guard lock(mutex_);
+  const std::uint64_t version = message.number(protocol::kFieldVersion);
+  if (version != protocol::kVersion)
+    problem_ = {name() + " speaks version " + std::to_string(version) +
+                    " of the protocol, this is version " +
+                    std::to_string(protocol::kVersion) + ".",
+                "The worker program and the element are not of one version."};
+  if (message.find(protocol::kFieldText))
+    problem_ = {name() + ": " + message.text(protocol::kFieldText),
+                message.text(protocol::kFieldDebug)};
+  transport_ =
+      message.number(protocol::kFieldTransport) ==
+              static_cast<std::uint64_t>(protocol::Transport::kMessages)
+          ? protocol::Transport::kMessages
+          : protocol::Transport::kRing;
+  if (life_ == Life::kStarting) life_ = Life::kReady;
+  changed_.notify_all();
+}
+
+void ProcessWorker::begin_close() {
+  {
+    const std::lock_guard lock(mutex_);
+    is_closing_ = true;
+    if (!in_flight_.empty()) child_.kill();
+  }
+  channel_->send(protocol::kMessageQuit);
+}
+
+void ProcessWorker::finish_close(MonotonicTime until) {
+  {
+    std::unique_lock lock(mutex_);
+    is_closing_ = true;
+    const auto is_gone = [&] { return life_ == Life::kEnded; };
+    if (!changed_.wait_until(lock, until, is_gone)) child_.kill();
+    changed_.wait(lock, is_gone);
+  }
+  channel_->close();
+  // Their release comes back here, so not under the lock.
+  std::map<std::uint32_t, std::unique_ptr<SlotStore::ResultSlot>> slots;
+  std::deque<InFlight> in_flight;
+  std::map<std::uint64_t, stage::Frame> kept_inputs;
+  const std::lock_guard lock(mutex_);
+  slots.swap(result_slots_);
+  in_flight.swap(in_flight_);
+  kept_inputs.swap(kept_inputs_);
+  files_.clear();
+}
+
+// The process is gone, by itself or not.
+void ProcessWorker::on_gone() {
+  std::string how;
+  bool is_meant = false;
+  bool was_starting = false;
+  std::string last_words;
+  channel_->receive_all(last_words);  // what it said before it died
+  {
+    const std::lock_guard lock(mutex_);
+    const int pid = child_.pid();
+    how = name() + " (process " + std::to_string(pid) + ") " + child_.wait();
+    is_meant = is_closing_;
+    was_starting = life_ == Life::kStarting;
+    life_ = Life::kEnded;
+    has_hung_up_ = true;
+    if (!problem_)
+      problem_ = {
+          how + ".",
+          "What it was working on is lost, and the stream ends. Its own "
+          "messages may say why; GST_DEBUG shows them here."};
+    changed_.notify_all();
+  }
+  GST_INFO_OBJECT(host_.element, "%s", how.c_str());
+  if (!is_meant && !was_starting) host_.workers_host->on_problem(*problem_);
+  host_.reports->ring();
+  // What it asked may wait for a frame that only now is known to have failed.
+  channel_->close();
+}
+
+// It can say nothing any more; mostly because it is on its way out.
+void ProcessWorker::on_hung_up(const std::string& violated_field) {
+  if (!violated_field.empty()) {
+    end_because(violated_field);
+    return;
+  }
+  const std::lock_guard lock(mutex_);
+  if (life_ != Life::kEnded && !is_closing_) child_.kill();
+}
+
+// It broke a rule of the protocol: nothing that it says is worth anything.
+void ProcessWorker::end_because(const std::string& violated_field) {
+  const std::lock_guard lock(mutex_);
+  if (life_ == Life::kEnded || is_closing_) return;
+  if (!problem_)
+    problem_ = {name() + " broke the protocol: its '" + violated_field +
+                    "' is wrong. It has been ended.",
+                "docs/design/worker-protocol.md says what a worker program has "
+                "to send."};
+  child_.kill();
+}
+
+// ---- The way out -----------------------------------------------------------
+
+void ProcessWorker::submit(Job job) {
+  std::unique_lock lock(mutex_);
+  InFlight& flight = in_flight_.emplace_back();
+  flight.job = std::move(job);
+  flight.number = ++submitted_;
+  if (has_hung_up_) {
+    lock.unlock();
+    host_.reports->ring();
+    return;
+  }
+  auto& area =
+      commands_->payloads[(flight.number - 1) % protocol::kRingEntries];
+  core::FieldWriter to{std::span(area)};
+  bool is_reachable = encode_locked(flight, to);
+  flight.payload = to.written();
+  if (to.has_overflowed()) {
+    flight.big.resize(to.needed());
+    core::FieldWriter again{std::span(flight.big)};
+    is_reachable = encode_locked(flight, again);
+    flight.payload = flight.big;
+  }
+  if (!is_reachable)
+    GST_ERROR_OBJECT(host_.element,
+                     "a memory of frame %" G_GUINT64_FORMAT
+                     " cannot be reached by %s",
+                     flight.job.sequence, name().c_str());
+  last_state_ = flight.job.sticky;
+  hand_over_locked(flight, to.has_overflowed());
+}
+
+bool ProcessWorker::encode_locked(InFlight& flight, core::FieldWriter& to) {
+  const Job& job = flight.job;
+  flight.inputs.clear();
+  flight.memories.clear();
+  if (job.sticky != last_state_) encode_state_locked(job, to);
+  for (const stage::EventPtr& event : job.prelude)
+    to.add(protocol::kEvent,
+           std::span<const std::byte>(encode_event(event.get())));
+  bool is_reachable = true;
+  if (job.frame) {
+    const bool may_write = may_write_inputs_ && !job.keep_original &&
+                           !job.frame.is_list() &&
+                           is_exclusive(job.frame.first());
+    is_reachable = write_frame(
+        job.frame,
+        [&](GstMemory* memory) {
+          return name_memory_locked(flight, memory, may_write);
+        },
+        to);
+  }
+  if (job.event)
+    to.add(protocol::kEvent,
+           std::span<const std::byte>(encode_event(job.event.get())));
+  if (job.query)
+    to.add(protocol::kQuery,
+           std::span<const std::byte>(encode_query(job.query.get())));
+  return is_reachable;
+}
+
+// Events that the worker has are named, the others sent.
+void ProcessWorker::encode_state_locked(const Job& job, core::FieldWriter& to) {
+  MessageFields fields;
+  const std::shared_ptr<stage::Epoch>& epoch = job.sticky->epoch();
+  fields.add_number(protocol::kFieldEpochId, requests_.number_of(epoch));
+  fields.add_number(protocol::kFieldPin, epoch->wants_pin() ? 1 : 0);
+  add_caps(fields, protocol::kFieldCaps, epoch->caps());
+  std::map<GstEvent*, std::uint64_t> known;
+  for (const stage::EventPtr& event : job.sticky->events()) {
+    const auto found = known_events_.find(event.get());
+    const bool is_new = found == known_events_.end();
+    const std::uint64_t id = is_new ? ++last_event_id_ : found->second;
+    known[event.get()] = id;
+    fields.add_number(protocol::kFieldEventId, id);
+    if (is_new)
+      fields.add_bytes(protocol::kFieldEvent, encode_event(event.get()));
+  }
+  to.add(protocol::kState, std::span<const std::byte>(fields.bytes()));
+  // Of what did not fit and is encoded again, all is still new.
+  if (!to.has_overflowed()) known_events_ = std::move(known);
+}
+
+std::optional<protocol::MemoryRecord> ProcessWorker::name_memory_locked(
+    InFlight& flight, GstMemory* memory, bool is_writable) {
+  const std::shared_ptr<const SharedFile> file = shared_file_of(memory);
+  if (!file) return std::nullopt;
+  const SlotName slot = slot_of_locked(file, memory);
+  flight.inputs.push_back(slot);
+  flight.memories.push_back(memory);
+  protocol::MemoryRecord record;
+  record.slot = slot.index;
+  record.generation = slot.generation;
+  record.offset = memory->offset;
+  record.bytes = memory->size;
+  if (is_writable && file->slot_class == protocol::SlotClass::kInPlace)
+    record.flags = protocol::kWritable;
+  return record;
+}
+
+// The worker maps a file once, when it first lies in a frame for it.
+SlotName ProcessWorker::slot_of_locked(
+    const std::shared_ptr<const SharedFile>& file, GstMemory* memory) {
+  const auto found = files_.find(file->id);
+  if (found != files_.end()) return found->second.slot;
+  forget_files_locked();
+  const SlotName slot =
+      *ownership_.give(SlotOwnership::SlotKind::kInput, file->bytes);
+  files_[file->id] = {file, slot};
+  send_slot_locked(slot, file->slot_class, file->bytes,
+                   gst_fd_memory_get_fd(memory));
+  return slot;
+}
+
+void ProcessWorker::forget_files_locked() {
+  std::erase_if(files_, [&](const auto& entry) {
+    if (!entry.second.file.expired()) return false;
+    MessageFields fields;
+    add_slot(fields, entry.second.slot);
+    channel_->send(protocol::kMessageSlotGone, fields);
+    ownership_.take_back(entry.second.slot);
+    return true;
+  });
+}
+
+void ProcessWorker::send_slot_locked(SlotName slot,
+                                     protocol::SlotClass slot_class,
+                                     std::uint64_t bytes, int fd) {
+  MessageFields fields;
+  add_slot(fields, slot);
+  fields.add_number(protocol::kFieldBytes, bytes)
+      .add_number(protocol::kFieldSlotClass,
+                  static_cast<std::uint64_t>(slot_class));
+  channel_->send(protocol::kMessageSlot, fields, std::span(&fd, 1));
+}
+
+void ProcessWorker::hand_over_locked(InFlight& flight, bool has_overflowed) {
+  protocol::Command command;
+  command.number = flight.number;
+  command.sequence = flight.job.sequence;
+  if (flight.job.due)
+    command.due_ns = flight.job.due->time_since_epoch().count();
+  command.payload_bytes = static_cast<std::uint32_t>(flight.payload.size());
+  if (flight.job.is_per_stream) command.flags |= protocol::kPerStream;
+  const bool is_by_message = transport_ == protocol::Transport::kMessages;
+  command.messages = channel_->sent_messages();
+  if (has_overflowed && !is_by_message)
+    command.flags |= protocol::kPayloadFollows;
+  if (has_overflowed || is_by_message) {
+    MessageFields fields;
+    fields.add_struct(protocol::kFieldDescriptor, command)
+        .add_bytes(protocol::kFieldPayload, flight.payload);
+    channel_->send(protocol::kMessageCommand, fields);
+    ++command.messages;  // the payload as well
+  }
+  if (is_by_message) return;
+  const std::uint64_t entry = (flight.number - 1) % protocol::kRingEntries;
+  commands_->commands[entry] = command;
+  if (core::publish(commands_->submitted,
+                    static_cast<std::uint32_t>(flight.number),
+                    reports_->worker_sleeps))
+    os::futex_wake(commands_->submitted);
+}
+
+void ProcessWorker::abandon(core::Sequence sequence) {
+  commands_->abandoned_end.store(sequence + 1, std::memory_order_release);
+}
+
+void ProcessWorker::flush() { channel_->send(protocol::kMessageFlush); }
+
+void ProcessWorker::set_dispatcher_sleeps(bool sleeps) {
+  if (sleeps)
+    core::announce_sleep(commands_->dispatcher_sleeps);
+  else
+    core::end_sleep(commands_->dispatcher_sleeps);
+}
+
+// ---- The way back ----------------------------------------------------------
+
+bool ProcessWorker::has_reports() const {
+  const std::lock_guard lock(mutex_);
+  if (in_flight_.empty()) return false;
+  return has_hung_up_ || !message_reports_.empty() ||
+         reports_->completed.load(std::memory_order_acquire) !=
+             static_cast<std::uint32_t>(taken_);
+}
+
+bool ProcessWorker::take_reports(stage::WorkerListener& listener) {
+  bool has_any = false;
+  while (std::optional<Finished> finished = take_one()) {
+    has_any = true;
+    listener.on_finished(*this, finished->sequence, finished->result);
+  }
+  return has_any;
+}
+
+// A copy of the next report, if it is there.
+std::optional<ProcessWorker::TakenReport> ProcessWorker::next_report_locked(
+    std::string& problem) {
+  if (!message_reports_.empty()) {
+    TakenReport taken = std::move(message_reports_.front());
+    message_reports_.pop_front();
+    return taken;
+  }
+  const std::uint32_t available =
+      reports_->completed.load(std::memory_order_acquire) -
+      static_cast<std::uint32_t>(taken_);
+  if (available == 0) return std::nullopt;
+  if (available > in_flight_.size()) {
+    problem = "completed";
+    return std::nullopt;
+  }
+  const std::uint64_t entry = taken_ % protocol::kRingEntries;
+  TakenReport taken;
+  std::memcpy(&taken.report, &reports_->reports[entry], sizeof taken.report);
+  if ((taken.report.flags & protocol::kPayloadFollows) != 0) {
+    const auto found = late_payloads_.find(taken.report.number);
+    if (found == late_payloads_.end()) return std::nullopt;  // on its way
+    taken.payload = std::move(found->second);
+    late_payloads_.erase(found);
+    return taken;
+  }
+  const std::size_t bytes = std::min<std::size_t>(taken.report.payload_bytes,
+                                                  protocol::kPayloadBytes);
+  const std::byte* from = reports_->payloads[entry];
+  taken.payload.assign(from, from + bytes);
+  return taken;
+}
+
+std::optional<ProcessWorker::Finished> ProcessWorker::take_one() {
+  std::string problem;
+  std::optional<TakenReport> taken;
+  InFlight flight;
+  {
+    const std::lock_guard lock(mutex_);
+    if (in_flight_.empty()) return std::nullopt;
+    const InFlight& front = in_flight_.front();
+    taken = next_report_locked(problem);
+    if (taken)
+      if (const char* wrong = core::check_report(
+              taken->report, {front.number, front.job.sequence}))
+        problem = wrong;
+    if (problem.empty() && !taken && !has_hung_up_) return std::nullopt;
+    ++taken_;
+    flight = std::move(in_flight_.front());
+    in_flight_.pop_front();
+  }
+  Finished finished;
+  finished.sequence = flight.job.sequence;
+  if (problem.empty() && taken &&
+      decode(flight, *taken, finished.result, problem))
+    return finished;
+  if (!problem.empty()) {
+    end_because(problem);
+    const std::lock_guard lock(mutex_);
+    has_hung_up_ = true;  // nothing of it is read any more
+  }
+  return fail(std::move(flight));
+}
+
+// The worker is gone, or not to be believed.
+ProcessWorker::Finished ProcessWorker::fail(InFlight flight) {
+  Finished finished;
+  finished.sequence = flight.job.sequence;
+  finished.result.flow = GST_FLOW_ERROR;
+  finished.result.start = finished.result.end = steady_clock::now();
+  return finished;
+}
+
+bool ProcessWorker::decode(InFlight& flight, const TakenReport& taken,
+                           JobResult& result, std::string& problem) {
+  if (const char* wrong = core::check_payload(taken.payload)) {
+    problem = wrong;
+    return false;
+  }
+  const protocol::Report& report = taken.report;
+  result.flow = static_cast<GstFlowReturn>(report.flow);
+  result.start = from_ns(report.start_ns);
+  result.end = from_ns(report.end_ns);
+  result.copied_buffers = report.copied_buffers;
+  result.copied_bytes = report.copied_bytes;
+  if (!decode_outputs(flight.job, &flight, taken.payload, result.outputs,
+                      problem))
+    return false;
+  if (const auto answer = core::find_field(taken.payload, protocol::kQuery);
+      answer && flight.job.query &&
+      decode_answer(answer->value, flight.job.query.get()))
+    result.answer = std::move(flight.job.query);
+  if ((report.flags & protocol::kKeepsInputs) != 0) keep_inputs(flight);
+  if (is_starved())
+    for (stage::MiniObjectPtr& item : result.outputs)
+      if (GST_IS_BUFFER(item.get()))
+        count_own_copy(result, GST_BUFFER_CAST(item.get())),
+            item.reset(GST_MINI_OBJECT_CAST(
+                out_of_slots(BufferPtr(GST_BUFFER_CAST(item.release())))
+                    .release()));
+  return true;
+}
+
+void ProcessWorker::count_own_copy(JobResult& result, GstBuffer* buffer) {
+  ++result.copied_buffers;
+  result.copied_bytes += gst_buffer_get_size(buffer);
+}
+
+void ProcessWorker::keep_inputs(InFlight& flight) {
+  const std::lock_guard lock(mutex_);
+  const auto [place, is_new] =
+      kept_inputs_.try_emplace(flight.number, stage::Frame());
+  if (is_new) {
+    place->second = std::move(flight.job.frame);
+  } else {
+    kept_inputs_.erase(place);
+  }
+}
+
+void ProcessWorker::on_inputs_released(const IncomingMessage& message) {
+  stage::Frame frame;  // let go of without the lock
+  const std::lock_guard lock(mutex_);
+  const auto [place, is_early] = kept_inputs_.try_emplace(
+      message.number(protocol::kFieldNumber), stage::Frame());
+  if (is_early) return;
+  frame = std::move(place->second);
+  kept_inputs_.erase(place);
+}
+
+// Its next frame would find no result slot, and no new one may be made.
+bool ProcessWorker::is_starved() const {
+  const std::lock_guard lock(mutex_);
+  if (result_slots_.empty() || ownership_.result_slots_at_worker() != 0)
+    return false;
+  return !host_.slots->budget().has_room_for(
+      result_slots_.begin()->second->bytes());
+}
+
+bool ProcessWorker::decode_outputs(const Job& job, InFlight* flight,
+                                   std::span<const std::byte> payload,
+                                   stage::Outputs& outputs,
+                                   std::string& problem) {
+  core::FieldReader fields(payload);
+  FrameReader frames;
+  for (;;) {
+    const std::optional<core::Field> field = fields.next();
+    if (const auto frame = frames.take_complete(field ? &*field : nullptr))
+      if (!add_frame(*frame, job, flight, outputs, problem)) return false;
+    if (!field) return true;
+    if (frames.take(*field) || field->tag != protocol::kEvent) continue;
+    if (!add_event(*field, job, outputs, problem)) return false;
+  }
+}
+
+bool ProcessWorker::add_event(const core::Field& field, const Job& job,
+                              stage::Outputs& outputs, std::string& problem) {
+  stage::EventPtr event = decode_event(field.value);
+  if (!event) {
+    problem = "event";
+    return false;
+  }
+  if (GST_EVENT_TYPE(event.get()) == GST_EVENT_CAPS && !job.is_per_stream) {
+    GstCaps* caps = nullptr;
+    gst_event_parse_caps(event.get(), &caps);
+    // A worker program may leave this to us.
+    stage::Epoch& epoch = *job.sticky->epoch();
+    if (!epoch.bind(this, caps)) {
+      problem = "caps, which are not those of the other workers";
+      return false;
+    }
+    epoch.close();
+  }
+  outputs.emplace_back(GST_MINI_OBJECT_CAST(event.release()));
+  return true;
+}
+
+namespace {
+
+// What was sent with a command, as the worker saw it.
+std::optional<ParsedFrame> frame_of(std::span<const std::byte> payload) {
+  core::FieldReader fields(payload);
+  FrameReader frames;
+  for (;;) {
+    const std::optional<core::Field> field = fields.next();
+    if (auto frame = frames.take_complete(field ? &*field : nullptr))
+      return frame;
+    if (!field) return std::nullopt;
+    frames.take(*field);
+  }
+}
+
+GstBuffer* nth_buffer(const stage::Frame& frame, std::size_t n) {
+  GstBuffer* found = nullptr;
+  if (!frame) return nullptr;
+  frame.for_each([&](GstBuffer* buffer) {
+    if (n-- == 0) found = buffer;
+  });
+  return found;
+}
+
+}  // namespace
+
+bool ProcessWorker::add_frame(const ParsedFrame& parsed, const Job& job,
+                              InFlight* flight, stage::Outputs& outputs,
+                              std::string& problem) {
+  // Outputs of one command are paired with its inputs by their place.
+  const std::size_t earlier = static_cast<std::size_t>(std::count_if(
+      outputs.begin(), outputs.end(),
+      [](const auto& item) { return !GST_IS_EVENT(item.get()); }));
+  const std::optional<ParsedFrame> sent =
+      flight != nullptr ? frame_of(flight->payload) : std::nullopt;
+  const stage::CapsPtr output_caps = job.sticky->epoch()->output_caps();
+  const bool keeps_caps =
+      !output_caps || job.sticky->caps() == nullptr ||
+      gst_caps_is_equal(output_caps.get(), job.sticky->caps());
+  std::vector<BufferPtr> buffers;
+  for (std::size_t i = 0; i < parsed.buffers.size(); ++i) {
+    const std::size_t place = earlier + i;
+    const bool has_original = sent && place < sent->buffers.size();
+    BufferPtr buffer = make_result(
+        parsed.buffers[i],
+        has_original ? nth_buffer(job.frame, place) : nullptr,
+        has_original ? &sent->buffers[place] : nullptr, keeps_caps,
+        [&](const protocol::MemoryRecord& record) {
+          return find_memory(record, flight, problem);
+        },
+        problem);
+    if (!buffer) return false;
+    buffers.push_back(std::move(buffer));
+  }
+  if (!parsed.is_list) {
+    for (BufferPtr& buffer : buffers)
+      outputs.emplace_back(GST_MINI_OBJECT_CAST(buffer.release()));
+    return true;
+  }
+  GstBufferList* list =
+      gst_buffer_list_new_sized(static_cast<guint>(buffers.size()));
+  for (BufferPtr& buffer : buffers) gst_buffer_list_add(list, buffer.release());
+  outputs.emplace_back(GST_MINI_OBJECT_CAST(list));
+  return true;
+}
+
+MemoryPtr ProcessWorker::find_memory(const protocol::MemoryRecord& record,
+                                     InFlight* flight, std::string& problem) {
+  const SlotName slot{record.slot, record.generation};
+  static const std::vector<SlotName> kNone;
+  const std::vector<SlotName>& inputs = flight ? flight->inputs : kNone;
+  SlotStore::ResultSlot* result_slot = nullptr;
+  {
+    const std::lock_guard lock(mutex_);
+    if (const char* wrong = ownership_.check_use(record, inputs)) {
+      problem = wrong;
+      return nullptr;
+    }
+    if (const auto found = result_slots_.find(slot.index);
+        found != result_slots_.end())
+      result_slot = found->second.get();
+  }
+  const auto place = std::find(inputs.begin(), inputs.end(), slot);
+  if (place == inputs.end())
+    return result_slot->hand_out(record.offset, record.bytes);
+  GstMemory* input = flight->memories[static_cast<std::size_t>(
+      std::distance(inputs.begin(), place))];
+  if (record.offset == input->offset && record.bytes == input->size)
+    return stage::share(input);
+  return MemoryPtr(gst_memory_share(
+      input,
+      static_cast<gssize>(record.offset) - static_cast<gssize>(input->offset),
+      static_cast<gssize>(record.bytes)));
+}
+
+// On any thread: the last user has let go of the memory.
+void ProcessWorker::on_slot_released(SlotName slot) {
+  const std::lock_guard lock(mutex_);
+  if (has_hung_up_ ||
+      ownership_.owner(slot) != SlotOwnership::Owner::kDownstream)
+    return;
+  ownership_.release(slot);
+  if (transport_ == protocol::Transport::kMessages) {
+    MessageFields fields;
+    add_slot(fields, slot);
+    channel_->send(protocol::kMessageReleased, fields);
+    return;
+  }
+  commands_->released_slots[released_ % protocol::kMaxResultSlots] = slot.index;
+  if (core::publish(commands_->released, ++released_,
+                    reports_->worker_awaits_slot))
+    os::futex_wake(commands_->released);
+}
+
+// ---- Messages --------------------------------------------------------------
+
+void ProcessWorker::on_message(IncomingMessage& message) {
+  switch (message.type) {
+    case protocol::kMessageReady:
+      on_ready(message);
+      return;
+    case protocol::kMessageReport:
+      on_report_message(message);
+      return;
+    case protocol::kMessageInputsReleased:
+      on_inputs_released(message);
+      return;
+    case protocol::kMessageBus:
+      on_bus_message(message);
+      return;
+    case protocol::kMessageLog:
+      on_log(message);
+      return;
+    case protocol::kMessageLeaveEpoch:
+      requests_.leave_epoch(message);
+      return;
+    case protocol::kMessageCloseEpoch:
+      requests_.close_epoch(message);
+      return;
+    case protocol::kMessagePinEpoch:
+      requests_.pin_epoch(message);
+      return;
+    case protocol::kMessageThread:
+      host_.workers_host->on_stage_thread(
+          message.text(protocol::kFieldElement));
+      return;
+    default:
+      GST_DEBUG_OBJECT(host_.element, "%s: message %u is not known",
+                       name().c_str(), static_cast<unsigned>(message.type));
+  }
+}
+
+MessageFields ProcessWorker::on_request(IncomingMessage& request) {
+  switch (request.type) {
+    case protocol::kMessageNeedSlot:
+      return on_need_slot(request);
+    case protocol::kMessageEnterEpoch:
+      return requests_.enter_epoch(request);
+    case protocol::kMessageBindEpoch:
+      return requests_.bind_epoch(request);
+    case protocol::kMessagePadQuery:
+      return on_pad_query(request);
+    case protocol::kMessagePadEvent:
+      return requests_.pad_event(request);
+    default:
+      return {};
+  }
+}
+
+void ProcessWorker::on_report_message(const IncomingMessage& message) {
+  TakenReport taken;
+  const auto descriptor = message.find(protocol::kFieldDescriptor);
+  const auto report =
+      descriptor ? descriptor->as_struct<protocol::Report>() : std::nullopt;
+  if (!report) {
+    end_because("report");
+    return;
+  }
+  taken.report = *report;
+  if (const auto payload = message.find(protocol::kFieldPayload))
+    taken.payload.assign(payload->value.begin(), payload->value.end());
+  {
+    const std::lock_guard lock(mutex_);
+    const std::size_t longest = in_flight_.size();
+    if (message_reports_.size() + late_payloads_.size() > longest) return;
+    if (transport_ == protocol::Transport::kMessages)
+      message_reports_.push_back(std::move(taken));
+    else
+      late_payloads_[taken.report.number] = std::move(taken.payload);
+  }
+  host_.reports->ring();
+}
+
+MessageFields ProcessWorker::on_need_slot(const IncomingMessage& request) {
+  const std::uint64_t bytes = request.number(protocol::kFieldBytes);
+  std::vector<std::unique_ptr<SlotStore::ResultSlot>> unused;
+  std::optional<SlotName> slot;
+  {
+    const std::lock_guard lock(mutex_);
+    core::FieldReader fields(request.fields);
+    SlotName given_back;
+    while (const std::optional<core::Field> field = fields.next()) {
+      if (field->tag == protocol::kFieldSlot)
+        given_back.index =
+            static_cast<std::uint32_t>(field->number().value_or(UINT32_MAX));
+      if (field->tag != protocol::kFieldGeneration) continue;
+      given_back.generation =
+          static_cast<std::uint32_t>(field->number().value_or(0));
+      if (ownership_.owner(given_back) != SlotOwnership::Owner::kWorker)
+        continue;
+      unused.push_back(std::move(result_slots_[given_back.index]));
+      result_slots_.erase(given_back.index);
+      ownership_.take_back(given_back);
+    }
+    slot = ownership_.give(SlotOwnership::SlotKind::kResult, bytes);
+  }
+  unused.clear();
+  MessageFields refusal;
+  refusal.add_number(protocol::kFieldResult, 0);
+  if (!slot) return refusal;
+  std::string why;
+  const std::weak_ptr<ProcessWorker> weak = weak_from_this();
+  std::unique_ptr<SlotStore::ResultSlot> made = host_.slots->make_result_slot(
+      bytes,
+      [weak, name = *slot] {
+        if (const auto self = weak.lock()) self->on_slot_released(name);
+      },
+      why);
+  std::unique_lock lock(mutex_);
+  if (!made) {
+    ownership_.take_back(*slot);
+    const bool has_none = result_slots_.empty();
+    lock.unlock();
+    GST_DEBUG_OBJECT(host_.element, "no slot for %s: %s", name().c_str(),
+                     why.c_str());
+    if (has_none)
+      host_.workers_host->on_problem(
+          {"There is no shared memory for the results of " + name() + ": " +
+               why + ".",
+           "Give the element more with the property 'max-bytes', or fewer "
+           "frames at a time with 'max-buffers' or 'max-workers'."});
+    return refusal;
+  }
+  send_slot_locked(*slot, protocol::SlotClass::kResult, made->bytes(),
+                   made->fd());
+  result_slots_[slot->index] = std::move(made);
+  MessageFields reply;
+  reply.add_number(protocol::kFieldResult, 1);
+  return reply;
+}
+
+// The stage may have given something before it asked: that is decoded as a
+// report is.
+MessageFields ProcessWorker::on_pad_query(const IncomingMessage& request) {
+  stage::Outputs so_far;
+  const auto payload = request.find(protocol::kFieldPayload);
+  if (payload && !payload->value.empty()) {
+    Job job;
+    {
+      const std::lock_guard lock(mutex_);
+      if (!in_flight_.empty()) {
+        job.sticky = in_flight_.front().job.sticky;
+        job.is_per_stream = in_flight_.front().job.is_per_stream;
+      }
+    }
+    std::string problem;
+    if (const char* wrong = core::check_payload(payload->value))
+      problem = wrong;
+    if (!job.sticky || !problem.empty() ||
+        !decode_outputs(job, nullptr, payload->value, so_far, problem)) {
+      end_because(problem.empty() ? "payload of a query" : problem);
+      return {};
+    }
+  }
+  return requests_.pad_query(request, std::move(so_far));
+}
+
+void ProcessWorker::on_bus_message(const IncomingMessage& message) {
+  const auto field = message.find(protocol::kFieldValue);
+  if (!field) return;
+  DecodedMessage decoded =
+      decode_message(field->value, GST_OBJECT_CAST(host_.element));
+  if (!decoded.message) return;
+  GstMessage* posted = decoded.message.get();
+  if (GST_MESSAGE_TYPE(posted) == GST_MESSAGE_ERROR) {
+    g_autoptr(GError) error = nullptr;
+    g_autofree gchar* debug = nullptr;
+    gst_message_parse_error(posted, &error, &debug);
+    host_.workers_host->on_stage_error(name(), decoded.name, error, debug);
+    return;
+  }
+  // Which of the workers, for whoever reads it.
+  GstStructure* structure = gst_message_writable_structure(posted);
+  if (structure != nullptr)
+    gst_structure_set(structure, "worker", G_TYPE_UINT, number_, "element",
+                      G_TYPE_STRING, decoded.name.c_str(), nullptr);
+  gst_element_post_message(host_.element, decoded.message.release());
+}
+
+void ProcessWorker::on_log(const IncomingMessage& message) {
+  const std::string category = message.text(protocol::kFieldCategory);
+  const std::string text =
+      name() + ": " + category + ": " + message.text(protocol::kFieldText);
+  gst_debug_log_literal(
+      process_worker_debug,
+      static_cast<GstDebugLevel>(std::min<std::uint64_t>(
+          message.number(protocol::kFieldLevel), GST_LEVEL_MEMDUMP)),
+      message.text(protocol::kFieldFile).c_str(),
+      message.text(protocol::kFieldFunction).c_str(),
+      static_cast<gint>(message.number(protocol::kFieldLine)),
+      G_OBJECT(host_.element), text.c_str());
+}
+
+void ProcessWorker::set_property(const ProcessWorkerSetup::Property& property) {
+  MessageFields fields;
+  fields.add_text(protocol::kFieldElement, property.element)
+      .add_text(protocol::kFieldProperty, property.property)
+      .add_text(protocol::kFieldValue, property.value);
+  channel_->send(protocol::kMessageSetProperty, fields);
+}
+
+void ProcessWorker::set_base_time(MonotonicTime base_time) {
+  MessageFields fields;
+  fields.add_number(protocol::kFieldTime, to_ns(base_time));
+  channel_->send(protocol::kMessageClock, fields);
+}
+
+bool ProcessWorker::query(bool is_at_output, GstQuery* query,
+                          GstCaps* peer_caps) {
+  MessageFields fields;
+  fields.add_number(protocol::kFieldDirection, is_at_output ? 1 : 0)
+      .add_bytes(protocol::kFieldQuery, encode_query(query));
+  add_caps(fields, protocol::kFieldCaps, peer_caps);
+  const std::optional<IncomingMessage> reply =
+      channel_->ask(protocol::kMessageStageQuery, fields, kQueryPatience);
+  if (!reply || reply->number(protocol::kFieldResult) == 0) return false;
+  const auto answer = reply->find(protocol::kFieldQuery);
+  return answer && decode_answer(answer->value, query);
+}
+
+bool ProcessWorker::event_at_output(GstEvent* event) {
+  MessageFields fields;
+  fields.add_bytes(protocol::kFieldEvent, encode_event(event));
+  const std::optional<IncomingMessage> reply =
+      channel_->ask(protocol::kMessageStageEvent, fields, kQueryPatience);
+  return reply && reply->number(protocol::kFieldResult) != 0;
+}
+
+}  // namespace dispatch::process

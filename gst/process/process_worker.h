@@ -1,0 +1,217 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+//
+// A worker that is a process.
+//
+// For: one worker program from its start to its end: handing it jobs through
+// shared memory, taking what it reports, answering what it asks, and noticing
+// its death. The originals of its jobs stay here; only descriptors travel.
+// Not for: choosing what to run (dispatcher), other workers
+// (process/process_workers).
+//
+// Nothing that the process writes is trusted: reports are copied, then checked.
+// One that breaks the rules is ended, with an error that names the field.
+//
+// Thread: thread-safe, but take_reports() on one thread at a time; messages are
+// handled on the thread of the IoThread. Lock order: the locks of the
+// dispatcher, then mutex_, then the channel's. mutex_ is not held while calling
+// GStreamer, but for reading buffers.
+#pragma once
+
+#include <condition_variable>
+#include <deque>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "core/slot_ownership.h"
+#include "os/child_process.h"
+#include "process/channel.h"
+#include "process/frame_codec.h"
+#include "process/io_thread.h"
+#include "process/slots.h"
+#include "process/stage_requests.h"
+#include "process/worker_memory.h"
+#include "stage/workers.h"
+
+namespace dispatch::process {
+
+// What all workers of an element share. Outlives them.
+struct ProcessHost {
+  stage::WorkersHost* workers_host = nullptr;
+  GstElement* element = nullptr;
+  SlotStore* slots = nullptr;
+  IoThread* io = nullptr;
+  SharedBell* bell = nullptr;
+  stage::Reports* reports = nullptr;
+};
+
+struct ProcessWorkerSetup {
+  unsigned number = 0;
+  std::vector<std::string> command;  // of the worker program
+  std::string description;           // of the stage
+  bool may_write_inputs = false;
+  core::Duration spin{};
+  // What has been set on the elements of the stage, as text.
+  struct Property {
+    std::string element;
+    std::string property;
+    std::string value;
+  };
+  std::vector<Property> properties;
+};
+
+class ProcessWorker final : public stage::Worker,
+                            public std::enable_shared_from_this<ProcessWorker> {
+ public:
+  // The process runs, and is being set up.
+  static os::Result<std::shared_ptr<ProcessWorker>> start(
+      const ProcessHost& host, const ProcessWorkerSetup& setup,
+      std::shared_ptr<stage::Negotiation> negotiation);
+  ~ProcessWorker() override;
+
+  // Waits until it is ready, or says why it is not.
+  std::optional<stage::Problem> wait_ready(core::MonotonicTime until);
+  // Asks an idle process to end; kills a busy one. Its end is no problem.
+  void begin_close();
+  // Waits until it is gone; what takes longer than `until` is killed.
+  void finish_close(core::MonotonicTime until);
+
+  // Worker. None blocks. The end of a job is told by take_reports().
+  unsigned number() const override { return number_; }
+  void submit(stage::Job job) override;
+  void abandon(core::Sequence sequence) override;
+  void flush() override;
+
+  // Whether take_reports() would find something.
+  bool has_reports() const;
+  // Tells the listener of what has ended. Whether there was any.
+  bool take_reports(stage::WorkerListener& listener);
+  // The dispatcher is about to sleep on the bell, or awake again.
+  void set_dispatcher_sleeps(bool sleeps);
+
+  void set_property(const ProcessWorkerSetup::Property& property);
+  void set_base_time(core::MonotonicTime base_time);
+  // A query at one end of the stage; `peer_caps` (nullable): what the elements
+  // beyond the other end take. False: no answer within the patience.
+  bool query(bool is_at_output, GstQuery* query, GstCaps* peer_caps);
+  bool event_at_output(GstEvent* event);  // (transfer none)
+
+ private:
+  struct InFlight {
+    std::uint64_t number = 0;
+    stage::Job job;
+    std::span<const std::byte> payload;  // into the shared memory, or big
+    Bytes big;
+    // Where the memories of the frame lie. (transfer none: the job's)
+    std::vector<core::SlotName> inputs;
+    std::vector<GstMemory*> memories;
+  };
+  struct KnownFile {
+    std::weak_ptr<const SharedFile> file;
+    core::SlotName slot;
+  };
+  struct Finished {
+    core::Sequence sequence = 0;
+    stage::JobResult result;
+  };
+  struct TakenReport {
+    core::protocol::Report report;
+    Bytes payload;
+  };
+  enum class Life { kStarting, kReady, kClosing, kEnded };
+
+  ProcessWorker(const ProcessHost& host, const ProcessWorkerSetup& setup,
+                SharedCommands commands, SharedReports reports,
+                os::ChildProcess child,
+                std::shared_ptr<stage::Negotiation> negotiation);
+  void open_channel(os::UniqueFd socket, const ProcessWorkerSetup& setup);
+  void watch();
+
+  // The way out:
+  bool encode_locked(InFlight& flight, core::FieldWriter& to);
+  void encode_state_locked(const stage::Job& job, core::FieldWriter& to);
+  std::optional<core::protocol::MemoryRecord> name_memory_locked(
+      InFlight& flight, GstMemory* memory, bool is_writable);
+  core::SlotName slot_of_locked(const std::shared_ptr<const SharedFile>& file,
+                                GstMemory* memory);
+  void forget_files_locked();
+  void hand_over_locked(InFlight& flight, bool has_overflowed);
+  void send_slot_locked(core::SlotName slot,
+                        core::protocol::SlotClass slot_class,
+                        std::uint64_t bytes, int fd);
+
+  // The way back:
+  std::optional<TakenReport> next_report_locked(std::string& problem);
+  std::optional<Finished> take_one();
+  Finished fail(InFlight flight);
+  bool decode(InFlight& flight, const TakenReport& taken,
+              stage::JobResult& result, std::string& problem);
+  bool decode_outputs(const stage::Job& job, InFlight* flight,
+                      std::span<const std::byte> payload,
+                      stage::Outputs& outputs, std::string& problem);
+  bool add_frame(const ParsedFrame& parsed, const stage::Job& job,
+                 InFlight* flight, stage::Outputs& outputs,
+                 std::string& problem);
+  bool add_event(const core::Field& field, const stage::Job& job,
+                 stage::Outputs& outputs, std::string& problem);
+  MemoryPtr find_memory(const core::protocol::MemoryRecord& record,
+                        InFlight* flight, std::string& problem);
+  void keep_inputs(InFlight& flight);
+  bool is_starved() const;
+  void count_own_copy(stage::JobResult& result, GstBuffer* buffer);
+
+  // Messages:
+  void on_message(IncomingMessage& message);
+  MessageFields on_request(IncomingMessage& request);
+  void on_ready(const IncomingMessage& message);
+  void on_report_message(const IncomingMessage& message);
+  void on_inputs_released(const IncomingMessage& message);
+  void on_bus_message(const IncomingMessage& message);
+  void on_log(const IncomingMessage& message);
+  MessageFields on_need_slot(const IncomingMessage& request);
+  MessageFields on_pad_query(const IncomingMessage& request);
+  void on_slot_released(core::SlotName slot);
+  void on_hung_up(const std::string& violated_field);
+  void end_because(const std::string& violated_field);
+  void on_gone();
+
+  std::string name() const { return "worker" + std::to_string(number_); }
+
+  const ProcessHost host_;
+  const unsigned number_;
+  const bool may_write_inputs_;
+  SharedCommands commands_;
+  SharedReports reports_;
+  StageRequests requests_;
+  std::shared_ptr<Channel> channel_;
+
+  mutable std::mutex mutex_;
+  std::condition_variable changed_;
+  // All under mutex_:
+  os::ChildProcess child_;
+  Life life_ = Life::kStarting;
+  bool is_closing_ = false;
+  bool has_hung_up_ = false;  // it will not report any more
+  std::optional<stage::Problem> problem_;
+  core::protocol::Transport transport_ = core::protocol::Transport::kRing;
+  std::deque<InFlight> in_flight_;
+  std::uint64_t submitted_ = 0;
+  std::uint64_t taken_ = 0;
+  std::deque<TakenReport> message_reports_;  // of Transport::kMessages
+  std::map<std::uint64_t, Bytes> late_payloads_;
+  // Frames that the stage still looks at after their command, by its number;
+  // empty: it has let go of them before its report was read.
+  std::map<std::uint64_t, stage::Frame> kept_inputs_;
+  core::SlotOwnership ownership_;
+  std::map<std::uint64_t, KnownFile> files_;  // by SharedFile::id
+  std::map<std::uint32_t, std::unique_ptr<SlotStore::ResultSlot>> result_slots_;
+  std::uint32_t released_ = 0;
+  std::shared_ptr<const stage::StickyState> last_state_;
+  std::map<GstEvent*, std::uint64_t> known_events_;  // those of last_state_
+  std::uint64_t last_event_id_ = 0;
+};
+
+}  // namespace dispatch::process

@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+//
+// The worker processes of one element.
+//
+// For: starting and ending them, the memory that frames lie in, and the
+// questions to their stage. Not for: what the workers do (dispatcher), one
+// worker's life (process/process_worker).
+// Thread: as said in stage/workers.h; settings may change at any time and hold
+// from the next start on, unless said.
+#pragma once
+
+#include <atomic>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "process/process_worker.h"
+#include "process/report_bell.h"
+#include "process/slots.h"
+#include "stage/stage_prototype.h"
+#include "stage/workers.h"
+
+namespace dispatch::process {
+
+struct ProcessSettings {
+  bool require_zero_copy = false;  // holds at once
+  bool allow_in_place = false;
+  std::uint64_t max_bytes = 0;  // of shared memory; 0: automatic
+  std::string worker_command;   // empty: our own program
+  bool huge_pages = false;
+  std::uint64_t spin_ns = 0;
+};
+
+class ProcessWorkers final : public stage::Workers {
+ public:
+  // `element` (transfer none), and the two (borrowed) outlive this.
+  ProcessWorkers(GstElement* element, stage::StagePrototype& prototype,
+                 stage::WorkersHost& host);
+  ~ProcessWorkers() override;
+
+  ProcessSettings settings() const;
+  void configure(const std::function<void(ProcessSettings&)>& change);
+  // Bytes of shared memory for frames: what there is now.
+  std::uint64_t level() { return slots_.budget().level(); }
+
+  std::optional<stage::Problem> check() override;
+  std::optional<stage::Problem> build(stage::ParsedStage first,
+                                      stage::WorkersPlan plan) override;
+  void start() override {}
+  void begin_close() override;
+  void finish_close() override;
+
+  unsigned count() const override;
+  std::vector<std::shared_ptr<stage::Worker>> all() const override;
+  std::shared_ptr<stage::Reports> reports() override;
+  void play(GstElement* element) override;
+
+  std::optional<stage::Problem> on_caps(GstCaps* caps) override;
+  std::optional<stage::Frame> bring_in(stage::Frame frame,
+                                       Copied& copied) override;
+  void interrupt(bool on) override { slots_.interrupt(on); }
+  bool offer_memory(GstQuery* query, unsigned min_buffers) override;
+
+  bool query_input(GstQuery* query) const override;
+  bool query_output(GstQuery* query) const override;
+  bool event_at_output(stage::EventPtr event) const override;
+
+ private:
+  struct CapsAnswer {
+    std::string question;
+    stage::CapsPtr caps;
+  };
+  std::optional<stage::Problem> start_all(const stage::WorkersPlan& plan,
+                                          const ProcessWorkerSetup& setup);
+  ProcessWorkerSetup make_setup(const stage::WorkersPlan& plan,
+                                std::vector<std::string> command);
+  void set_on_all(const ProcessWorkerSetup::Property& property);
+  std::shared_ptr<ProcessWorker> front() const;
+  std::vector<std::shared_ptr<ProcessWorker>> workers() const;
+  bool query_stage(bool is_at_output, GstQuery* query) const;
+  bool query_caps(ProcessWorker& worker, bool is_at_output,
+                  GstQuery* query) const;
+  bool query_beyond(bool is_at_output, GstQuery* query) const;
+
+  GstElement* const element_;
+  stage::StagePrototype& prototype_;
+  stage::WorkersHost& host_;
+  SlotStore slots_;
+  std::unique_ptr<IoThread> io_;
+  std::shared_ptr<ReportBell> bell_;
+  std::shared_ptr<stage::Negotiation> negotiation_;
+
+  mutable std::mutex mutex_;
+  ProcessSettings settings_;                              // under mutex_
+  std::vector<std::shared_ptr<ProcessWorker>> workers_;   // under mutex_
+  std::vector<ProcessWorkerSetup::Property> properties_;  // while starting
+  mutable std::vector<CapsAnswer> answers_;               // under mutex_
+};
+
+}  // namespace dispatch::process

@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+#include "process/report_bell.h"
+
+#include <algorithm>
+
+#include "core/handshake.h"
+#include "os/futex.h"
+
+namespace dispatch::process {
+
+void ReportBell::set_workers(
+    std::vector<std::shared_ptr<ProcessWorker>> workers,
+    std::shared_ptr<stage::WorkerListener> listener) {
+  const std::lock_guard lock(taking_);
+  workers_ = std::move(workers);
+  listener_ = std::move(listener);
+}
+
+bool ReportBell::take() {
+  const std::unique_lock lock(taking_, std::try_to_lock);
+  if (!lock.owns_lock()) return false;
+  bool has_any = false;
+  for (const auto& worker : workers_)
+    has_any = worker->take_reports(*listener_) || has_any;
+  return has_any;
+}
+
+std::uint32_t ReportBell::look() const {
+  return bell_->rings.load(std::memory_order_acquire);
+}
+
+bool ReportBell::has_reports() const {
+  return std::any_of(workers_.begin(), workers_.end(),
+                     [](const auto& worker) { return worker->has_reports(); });
+}
+
+// Looks for a while, if that was asked for: what comes soon then costs no
+// system call on either side.
+bool ReportBell::is_worth_sleeping(std::uint32_t seen) const {
+  if (spin_ == core::Duration::zero()) return true;
+  const auto end = std::chrono::steady_clock::now() + spin_;
+  do {
+    if (look() != seen || has_reports()) return false;
+  } while (std::chrono::steady_clock::now() < end);
+  return true;
+}
+
+void ReportBell::wait(std::uint32_t seen,
+                      std::optional<core::MonotonicTime> until) {
+  if (!is_worth_sleeping(seen)) return;
+  core::announce_sleep(is_waiting_);
+  for (const auto& worker : workers_) worker->set_dispatcher_sleeps(true);
+  if (!has_reports()) os::futex_wait(bell_->rings, seen, until);
+  for (const auto& worker : workers_) worker->set_dispatcher_sleeps(false);
+  core::end_sleep(is_waiting_);
+}
+
+void ReportBell::ring() {
+  bell_->rings.fetch_add(1, std::memory_order_acq_rel);
+  std::atomic_thread_fence(std::memory_order_seq_cst);
+  if (is_waiting_.load(std::memory_order_relaxed) != 0)
+    os::futex_wake(bell_->rings);
+}
+
+}  // namespace dispatch::process

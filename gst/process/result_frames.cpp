@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+#include "process/result_frames.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "process/meta_codec.h"
+
+namespace dispatch::process {
+
+namespace protocol = core::protocol;
+
+namespace {
+
+bool is_same(std::span<const std::byte> a, std::span<const std::byte> b) {
+  return a.size() == b.size() &&
+         (a.empty() || std::memcmp(a.data(), b.data(), a.size()) == 0);
+}
+
+bool has_same_memories(const ParsedBuffer& a, const ParsedBuffer& b) {
+  return std::equal(a.memories.begin(), a.memories.end(), b.memories.begin(),
+                    b.memories.end(), [](const auto& x, const auto& y) {
+                      return x.slot == y.slot && x.generation == y.generation &&
+                             x.offset == y.offset && x.bytes == y.bytes;
+                    });
+}
+
+bool has_same_record(const ParsedBuffer& a, const ParsedBuffer& b) {
+  const protocol::BufferRecord& x = a.record;
+  const protocol::BufferRecord& y = b.record;
+  return x.pts == y.pts && x.dts == y.dts && x.duration == y.duration &&
+         x.offset == y.offset && x.offset_end == y.offset_end &&
+         x.flags == y.flags;
+}
+
+bool has_same_metas(const ParsedBuffer& a, const ParsedBuffer& b) {
+  return std::equal(a.metas.begin(), a.metas.end(), b.metas.begin(),
+                    b.metas.end(), is_same);
+}
+
+// A meta that did not go to the stage stays true of its result if the result
+// has the format of the original, or if it says nothing of the format. One that
+// speaks of the memory is true of that memory only.
+bool still_holds(const GstMetaInfo* info, bool keeps_caps, bool keeps_memory) {
+  const gchar* const* tags = gst_meta_api_type_get_tags(info->api);
+  if (tags == nullptr || tags[0] == nullptr) return true;
+  const bool is_of_memory = g_strv_contains(tags, "memory");
+  if (is_of_memory) return keeps_memory;
+  return keeps_caps;
+}
+
+void copy_kept_metas(GstBuffer* from, GstBuffer* to, bool keeps_caps,
+                     bool keeps_memory) {
+  gpointer state = nullptr;
+  while (GstMeta* meta = gst_buffer_iterate_meta(from, &state)) {
+    const GstMetaInfo* info = meta->info;
+    if (is_sendable(info) || info->transform_func == nullptr) continue;
+    if (!still_holds(info, keeps_caps, keeps_memory)) continue;
+    GstMetaTransformCopy copy{FALSE, 0, static_cast<gsize>(-1)};
+    info->transform_func(to, meta, from, _gst_meta_transform_copy, &copy);
+  }
+}
+
+}  // namespace
+
+BufferPtr make_result(const ParsedBuffer& parsed, GstBuffer* original,
+                      const ParsedBuffer* sent, bool keeps_caps,
+                      const FindMemoryFn& find, std::string& problem) {
+  const bool keeps_memory = sent != nullptr && has_same_memories(parsed, *sent);
+  if (keeps_memory && has_same_record(parsed, *sent) &&
+      has_same_metas(parsed, *sent))
+    return stage::share(original);
+
+  BufferPtr result(gst_buffer_new());
+  for (const protocol::MemoryRecord& record : parsed.memories) {
+    MemoryPtr memory = find(record);
+    if (!memory) {
+      problem = "memory";
+      return nullptr;
+    }
+    gst_buffer_append_memory(result.get(), memory.release());
+  }
+  apply(parsed.record, result.get());
+  for (const std::span<const std::byte> meta : parsed.metas)
+    if (const char* wrong = read_meta(result.get(), meta)) {
+      problem = wrong;
+      return nullptr;
+    }
+  if (original != nullptr)
+    copy_kept_metas(original, result.get(), keeps_caps, keeps_memory);
+  return result;
+}
+
+BufferPtr out_of_slots(BufferPtr buffer) {
+  return BufferPtr(gst_buffer_copy_deep(buffer.get()));
+}
+
+}  // namespace dispatch::process

@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+//
+// What the stage in a worker process asks of the world around it, answered as
+// if the stage were here.
+//
+// For: caps epochs and the queries and events that leave a stage, which all go
+// to the same Epoch and Negotiation as those of a thread. Not for: what is
+// asked of the stage (process/process_worker).
+// Thread: thread-safe. The answers may block as the functions that they call
+// do; a flush or stop interrupts those.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <mutex>
+
+#include "process/channel.h"
+#include "stage/negotiation.h"
+
+namespace dispatch::process {
+
+class StageRequests {
+ public:
+  // `copy`: who asks, for the epochs.
+  StageRequests(std::shared_ptr<stage::Negotiation> negotiation,
+                const void* copy)
+      : negotiation_(std::move(negotiation)), copy_(copy) {}
+
+  // The worker will be told of this epoch: under which number.
+  std::uint64_t number_of(const std::shared_ptr<stage::Epoch>& epoch);
+
+  MessageFields enter_epoch(const IncomingMessage& request);
+  MessageFields bind_epoch(const IncomingMessage& request);
+  void leave_epoch(const IncomingMessage& message);
+  void close_epoch(const IncomingMessage& message);
+  void pin_epoch(const IncomingMessage& message);
+  // `so_far`: what the stage gave before it asked.
+  MessageFields pad_query(const IncomingMessage& request,
+                          stage::Outputs so_far);
+  MessageFields pad_event(const IncomingMessage& request);
+
+ private:
+  std::shared_ptr<stage::Epoch> epoch_of(const IncomingMessage& message) const;
+
+  const std::shared_ptr<stage::Negotiation> negotiation_;
+  const void* const copy_;
+  mutable std::mutex mutex_;
+  // Of frames in flight; under mutex_.
+  std::map<std::uint64_t, std::shared_ptr<stage::Epoch>> epochs_;
+  std::uint64_t last_number_ = 0;
+};
+
+// Caps as text in a field; null without it.
+stage::CapsPtr caps_of(const IncomingMessage& message,
+                       core::protocol::FieldTag tag);
+void add_caps(MessageFields& fields, core::protocol::FieldTag tag,
+              GstCaps* caps);  // (transfer none) (nullable)
+
+}  // namespace dispatch::process

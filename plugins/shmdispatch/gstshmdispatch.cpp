@@ -1,0 +1,313 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/**
+ * SECTION:element-shmdispatch
+ * @title: shmdispatch
+ *
+ * Runs one stage in several worker processes, without copying the frames. Each
+ * worker has its own copy of the stage; a frame goes to the worker that is free
+ * first, and the results leave in the order in which the frames came. What a
+ * stage does to its process, it does not do to yours.
+ *
+ * Frames lie in shared memory that this element offers to the element before
+ * it; workers map it once, and can only read it. Results come back in memory
+ * that one worker can write to, and leave as they are. The original buffer
+ * stays here: timestamps, flags and metas are its own. What has to be copied
+ * all the same, because an element brings memory of its own, is copied once and
+ * counted in #GstShmDispatch:stats.
+ *
+ * Due times, #GstShmDispatch:late-policy and the latency are those of
+ * workerpool, see there. A frame that leaves late is cancelled in its worker:
+ * it ends at the next element of the stage.
+ *
+ * A worker that dies ends the stream with an error that says how it ended.
+ *
+ * ## Example launch lines
+ * |[
+ * gst-launch-1.0 videotestsrc num-buffers=100 ! shmdispatch stage="videoconvert
+ * ! gaussianblur sigma=3 ! videoconvert" ! videoconvert ! autovideosink
+ * ]| Blurs in as many processes as there are CPUs to be had.
+ * |[
+ * gst-launch-1.0 filesrc location=film.mp4 ! decodebin ! shmdispatch
+ * stage="videoflip method=clockwise" max-workers=1 ! videoconvert !
+ * autovideosink
+ * ]| Turns a film in another process.
+ *
+ * Since: 0.1
+ */
+#include <gst/gst.h>
+
+#include "process/process_workers.h"
+#include "stage/element_shell.h"
+
+namespace process = dispatch::process;
+namespace stage = dispatch::stage;
+
+GST_DEBUG_CATEGORY_STATIC(shmdispatch_debug);
+#define GST_CAT_DEFAULT shmdispatch_debug
+
+G_DECLARE_FINAL_TYPE(GstShmDispatch, gst_shm_dispatch, GST, SHM_DISPATCH,
+                     GstElement)
+
+static GstStaticPadTemplate sink_template = GST_STATIC_PAD_TEMPLATE(
+    "sink", GST_PAD_SINK, GST_PAD_ALWAYS, GST_STATIC_CAPS_ANY);
+static GstStaticPadTemplate src_template = GST_STATIC_PAD_TEMPLATE(
+    "src", GST_PAD_SRC, GST_PAD_ALWAYS, GST_STATIC_CAPS_ANY);
+
+enum {
+  PROP_REQUIRE_ZERO_COPY = stage::kFirstOwnProperty,
+  PROP_ALLOW_IN_PLACE,
+  PROP_SHARED_BYTES,
+  PROP_WORKER_COMMAND,
+  PROP_HUGE_PAGES,
+  PROP_SPIN,
+};
+
+// Each worker is a process; far beyond any machine.
+static constexpr guint kMaxMaxWorkers = 256;
+// Longer than this is no waiting for what is about to come.
+static constexpr guint64 kMaxSpin = 10 * GST_MSECOND;
+
+struct _GstShmDispatch {
+  GstElement parent;
+  stage::StageElement* impl;        /* owned */
+  process::ProcessWorkers* workers; /* of impl */
+};
+
+static void gst_shm_dispatch_child_proxy_init(gpointer iface, gpointer);
+
+G_DEFINE_TYPE_WITH_CODE(
+    GstShmDispatch, gst_shm_dispatch, GST_TYPE_ELEMENT,
+    G_IMPLEMENT_INTERFACE(GST_TYPE_CHILD_PROXY,
+                          gst_shm_dispatch_child_proxy_init)
+        GST_DEBUG_CATEGORY_INIT(shmdispatch_debug, "shmdispatch", 0,
+                                "a stage in several worker processes"));
+GST_ELEMENT_REGISTER_DECLARE(shmdispatch);
+GST_ELEMENT_REGISTER_DEFINE(shmdispatch, "shmdispatch", GST_RANK_NONE,
+                            gst_shm_dispatch_get_type());
+
+static void gst_shm_dispatch_set_context(GstElement* element,
+                                         GstContext* context) noexcept {
+  GST_SHM_DISPATCH(element)->impl->on_context(context);
+  GST_ELEMENT_CLASS(gst_shm_dispatch_parent_class)
+      ->set_context(element, context);
+}
+
+static GstStateChangeReturn gst_shm_dispatch_change_state(
+    GstElement* element, GstStateChange transition) noexcept {
+  return stage::change_state(
+      *GST_SHM_DISPATCH(element)->impl, element, transition,
+      GST_ELEMENT_CLASS(gst_shm_dispatch_parent_class)->change_state);
+}
+
+static bool set_own_property(process::ProcessSettings& settings, guint id,
+                             const GValue* value) {
+  switch (id) {
+    case PROP_REQUIRE_ZERO_COPY:
+      settings.require_zero_copy = g_value_get_boolean(value) != FALSE;
+      return true;
+    case PROP_ALLOW_IN_PLACE:
+      settings.allow_in_place = g_value_get_boolean(value) != FALSE;
+      return true;
+    case PROP_WORKER_COMMAND: {
+      const gchar* text = g_value_get_string(value);
+      settings.worker_command = text != nullptr ? text : "";
+      return true;
+    }
+    case PROP_HUGE_PAGES:
+      settings.huge_pages = g_value_get_boolean(value) != FALSE;
+      return true;
+    case PROP_SPIN:
+      settings.spin_ns = g_value_get_uint64(value);
+      return true;
+    default:
+      return false;
+  }
+}
+
+static bool get_own_property(const process::ProcessSettings& settings, guint id,
+                             GValue* value) {
+  switch (id) {
+    case PROP_REQUIRE_ZERO_COPY:
+      g_value_set_boolean(value, settings.require_zero_copy);
+      return true;
+    case PROP_ALLOW_IN_PLACE:
+      g_value_set_boolean(value, settings.allow_in_place);
+      return true;
+    case PROP_WORKER_COMMAND:
+      g_value_set_string(value, settings.worker_command.c_str());
+      return true;
+    case PROP_HUGE_PAGES:
+      g_value_set_boolean(value, settings.huge_pages);
+      return true;
+    case PROP_SPIN:
+      g_value_set_uint64(value, settings.spin_ns);
+      return true;
+    default:
+      return false;
+  }
+}
+
+static void gst_shm_dispatch_set_property(GObject* object, guint id,
+                                          const GValue* value,
+                                          GParamSpec* pspec) noexcept {
+  auto* self = GST_SHM_DISPATCH(object);
+  /* Here it bounds the shared memory; the window is in frames. */
+  if (id == stage::kPropertyMaxBytes) {
+    self->workers->configure([&](process::ProcessSettings& settings) {
+      settings.max_bytes = g_value_get_uint64(value);
+    });
+    return;
+  }
+  if (stage::set_common_property(*self->impl, id, value)) return;
+  bool is_own = false;
+  self->workers->configure([&](process::ProcessSettings& settings) {
+    is_own = set_own_property(settings, id, value);
+  });
+  if (!is_own) G_OBJECT_WARN_INVALID_PROPERTY_ID(object, id, pspec);
+}
+
+static void gst_shm_dispatch_get_property(GObject* object, guint id,
+                                          GValue* value,
+                                          GParamSpec* pspec) noexcept {
+  auto* self = GST_SHM_DISPATCH(object);
+  if (id == stage::kPropertyMaxBytes) {
+    g_value_set_uint64(value, self->workers->settings().max_bytes);
+  } else if (id == PROP_SHARED_BYTES) {
+    g_value_set_uint64(value, self->workers->level());
+  } else if (!stage::get_common_property(*self->impl, id, value,
+                                         "application/x-shmdispatch-stats") &&
+             !get_own_property(self->workers->settings(), id, value)) {
+    G_OBJECT_WARN_INVALID_PROPERTY_ID(object, id, pspec);
+  }
+}
+
+/* The only child is "stage": the copies are in other processes. */
+
+static GObject* gst_shm_dispatch_stage(GstChildProxy* proxy) {
+  return reinterpret_cast<GObject*>(
+      GST_SHM_DISPATCH(proxy)->impl->prototype().bin());
+}
+
+static GObject* gst_shm_dispatch_child_by_name(GstChildProxy* proxy,
+                                               const gchar* name) noexcept {
+  return g_str_equal(name, "stage") ? gst_shm_dispatch_stage(proxy) : nullptr;
+}
+
+static GObject* gst_shm_dispatch_child_by_index(GstChildProxy* proxy,
+                                                guint index) noexcept {
+  return index == 0 ? gst_shm_dispatch_stage(proxy) : nullptr;
+}
+
+static guint gst_shm_dispatch_children_count(GstChildProxy* proxy) noexcept {
+  g_autoptr(GObject) stage = gst_shm_dispatch_stage(proxy);
+  return stage != nullptr ? 1 : 0;
+}
+
+static void gst_shm_dispatch_child_proxy_init(gpointer iface, gpointer) {
+  auto* proxy = static_cast<GstChildProxyInterface*>(iface);
+  proxy->get_child_by_name = gst_shm_dispatch_child_by_name;
+  proxy->get_child_by_index = gst_shm_dispatch_child_by_index;
+  proxy->get_children_count = gst_shm_dispatch_children_count;
+}
+
+static void gst_shm_dispatch_finalize(GObject* object) noexcept {
+  delete GST_SHM_DISPATCH(object)->impl;
+  G_OBJECT_CLASS(gst_shm_dispatch_parent_class)->finalize(object);
+}
+
+static void install_own_properties(GObjectClass* klass) {
+  const process::ProcessSettings defaults;
+  g_object_class_install_property(
+      klass, PROP_REQUIRE_ZERO_COPY,
+      g_param_spec_boolean(
+          "require-zero-copy", "Require zero copy",
+          "Make it an error that a frame has to be copied, instead of copying "
+          "and counting it",
+          defaults.require_zero_copy, stage::kMutablePlaying));
+  g_object_class_install_property(
+      klass, PROP_ALLOW_IN_PLACE,
+      g_param_spec_boolean(
+          "allow-in-place", "Allow in place",
+          "Let the workers write into the frames that they get, where nobody "
+          "else has them: a stage that works in place then needs no result "
+          "memory. The memory of all frames that come is then writable in the "
+          "workers",
+          defaults.allow_in_place, stage::kMutableReady));
+  g_object_class_install_property(
+      klass, PROP_SHARED_BYTES,
+      g_param_spec_uint64(
+          "current-level-bytes", "Current level (bytes)",
+          "Shared memory for frames and results that there is now, in bytes; "
+          "never more than max-bytes",
+          0, G_MAXUINT64, 0, stage::kReadOnly));
+  g_object_class_install_property(
+      klass, PROP_WORKER_COMMAND,
+      g_param_spec_string(
+          "worker-command", "Worker command",
+          "The command line of the worker program, quoted as for a shell "
+          "(empty = gst-dispatch-worker): for a debugger in front of it, or a "
+          "program of your own that speaks docs/design/worker-protocol.md",
+          defaults.worker_command.c_str(), stage::kMutableReady));
+  g_object_class_install_property(
+      klass, PROP_HUGE_PAGES,
+      g_param_spec_boolean(
+          "huge-pages", "Huge pages",
+          "Take the memory of frames from the huge pages (2 MiB) that the "
+          "machine has reserved; an error if there are not enough of them",
+          defaults.huge_pages, stage::kMutableReady));
+  g_object_class_install_property(
+      klass, PROP_SPIN,
+      g_param_spec_uint64(
+          "spin", "Spin",
+          "How long each side looks for work before it sleeps, in nanoseconds: "
+          "saves the time of a wake-up, and costs a CPU as long as it looks (0 "
+          "= sleep at once)",
+          0, kMaxSpin, defaults.spin_ns, stage::kMutableReady));
+}
+
+static void gst_shm_dispatch_class_init(GstShmDispatchClass* klass) {
+  auto* object_class = G_OBJECT_CLASS(klass);
+  auto* element_class = GST_ELEMENT_CLASS(klass);
+  object_class->set_property = gst_shm_dispatch_set_property;
+  object_class->get_property = gst_shm_dispatch_get_property;
+  object_class->finalize = gst_shm_dispatch_finalize;
+  element_class->change_state = gst_shm_dispatch_change_state;
+  element_class->set_context = gst_shm_dispatch_set_context;
+
+  stage::install_common_properties(
+      object_class,
+      {.max_workers = "Number of workers; each is a process with a copy of the "
+                      "stage (0 = as many as the CPU allowance of the process "
+                      "gives)",
+       .max_bytes = "Hard bound on the shared memory for frames and results, "
+                    "in bytes (0 = automatic: half of what can be had, at most "
+                    "4 GiB)",
+       .stats = "What happened to the frames since READY: frames-in = applied "
+                "+ bypassed + repeated + dropped + in-flight; see "
+                "docs/elements/shmdispatch.md for all fields",
+       .max_max_workers = kMaxMaxWorkers});
+  install_own_properties(object_class);
+
+  gst_element_class_add_static_pad_template(element_class, &sink_template);
+  gst_element_class_add_static_pad_template(element_class, &src_template);
+  gst_element_class_set_static_metadata(
+      element_class, "Shared memory dispatcher", "Generic/Filter",
+      "Runs a stage in several processes without copying frames; results leave "
+      "in order and in time",
+      "The gst-dispatch developers");
+}
+
+static void gst_shm_dispatch_init(GstShmDispatch* self) {
+  auto* element = GST_ELEMENT_CAST(self);
+  const stage::ShellPads pads = stage::add_pads(element);
+  self->impl = new stage::StageElement(
+      element, pads.sink, pads.src,
+      [self, element](stage::StagePrototype& prototype,
+                      stage::WorkersHost& host) {
+        auto workers =
+            std::make_unique<process::ProcessWorkers>(element, prototype, host);
+        self->workers = workers.get();
+        return workers;
+      });
+  stage::wire_pads(pads, self->impl);
+}
