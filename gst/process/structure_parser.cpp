@@ -429,6 +429,22 @@ bool TextReader::content(GType type, Value& result) {
   return (is_nested ? nested(*kind, result) : range(type, result)) && take(']');
 }
 
+// Adds `item` to the list or array.
+bool append(const GValue* item, GValue* to) {
+  const bool is_list = GST_VALUE_HOLDS_LIST(to);
+  const guint size =
+      is_list ? gst_value_list_get_size(to) : gst_value_array_get_size(to);
+  const GValue* first = size == 0 ? nullptr
+                        : is_list ? gst_value_list_get_value(to, 0)
+                                  : gst_value_array_get_value(to, 0);
+  if (!go_together(first, item)) return false;
+  if (is_list)
+    gst_value_list_append_value(to, item);
+  else
+    gst_value_array_append_value(to, item);
+  return true;
+}
+
 bool TextReader::items(GType type, Value& result) {
   const char end = peek() == '{' ? '}' : '>';
   const bool is_value_array = type == value_array_type() && end == '>';
@@ -440,11 +456,7 @@ bool TextReader::items(GType type, Value& result) {
   if (!take(end)) {
     do {
       Value item;
-      if (!value(type, item)) return false;
-      if (end == '}')
-        gst_value_list_append_value(result.get(), item.get());
-      else
-        gst_value_array_append_value(result.get(), item.get());
+      if (!value(type, item) || !append(item.get(), result.get())) return false;
       skip_space();
     } while (take(','));
     if (!take(end)) return false;

@@ -75,7 +75,9 @@ bool TextWriter::add_caps(const GstCaps* caps) {
     if (!is_structure_name(gst_structure_get_name(structure))) return false;
     text_ += gst_structure_get_name(structure);
     GstCapsFeatures* features = gst_caps_get_features(caps, i);
-    if (!gst_caps_features_is_equal(features,
+    // ANY counts as equal to everything.
+    if (gst_caps_features_is_any(features) ||
+        !gst_caps_features_is_equal(features,
                                     GST_CAPS_FEATURES_MEMORY_SYSTEM_MEMORY)) {
       g_autofree gchar* names = gst_caps_features_to_string(features);
       text_ += '(';
@@ -192,25 +194,40 @@ bool TextWriter::add_serialised(const GValue* value) {
   return true;
 }
 
-bool TextWriter::add_items(const GValue* value, ValueKind kind) {
-  const auto* values = kind == ValueKind::kValueArray
-                           ? static_cast<GValueArray*>(g_value_get_boxed(value))
-                           : nullptr;
-  if (kind == ValueKind::kValueArray && values == nullptr) return false;
-  const guint count = kind == ValueKind::kList ? gst_value_list_get_size(value)
-                      : kind == ValueKind::kArray
-                          ? gst_value_array_get_size(value)
-                          : values->n_values;
-  text_ += kind == ValueKind::kList ? "{ " : "< ";
-  for (guint i = 0; i < count; ++i) {
-    if (i > 0) text_ += ", ";
-    const GValue* item =
-        kind == ValueKind::kList    ? gst_value_list_get_value(value, i)
-        : kind == ValueKind::kArray ? gst_value_array_get_value(value, i)
-                                    : &values->values[i];
-    if (!add_value(item)) return false;
+// A view of a list or an array, of either kind.
+class Items {
+ public:
+  Items(const GValue* value, ValueKind kind) : value_(value), kind_(kind) {
+    if (kind == ValueKind::kValueArray)
+      values_ = static_cast<const GValueArray*>(g_value_get_boxed(value));
   }
-  text_ += kind == ValueKind::kList ? " }" : " >";
+  guint size() const {
+    if (kind_ == ValueKind::kList) return gst_value_list_get_size(value_);
+    if (kind_ == ValueKind::kArray) return gst_value_array_get_size(value_);
+    return values_ != nullptr ? values_->n_values : 0;
+  }
+  const GValue* at(guint i) const {
+    if (kind_ == ValueKind::kList) return gst_value_list_get_value(value_, i);
+    if (kind_ == ValueKind::kArray) return gst_value_array_get_value(value_, i);
+    return &values_->values[i];
+  }
+
+ private:
+  const GValue* const value_;
+  const ValueKind kind_;
+  const GValueArray* values_ = nullptr;
+};
+
+bool TextWriter::add_items(const GValue* value, ValueKind kind) {
+  const Items items(value, kind);
+  const bool is_list = kind == ValueKind::kList;
+  text_ += is_list ? "{ " : "< ";
+  for (guint i = 0; i < items.size(); ++i) {
+    if (i > 0) text_ += ", ";
+    if (!go_together(items.at(0), items.at(i)) || !add_value(items.at(i)))
+      return false;
+  }
+  text_ += is_list ? " }" : " >";
   return true;
 }
 

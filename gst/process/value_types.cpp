@@ -82,6 +82,19 @@ GType end_of_range(GType range) {
   return G_TYPE_INVALID;
 }
 
+// The type of what is in the innermost list; G_TYPE_INVALID: nothing is.
+GType innermost_type(const GValue* value) {
+  while (true) {
+    const bool is_list = GST_VALUE_HOLDS_LIST(value);
+    if (!is_list && !GST_VALUE_HOLDS_ARRAY(value)) return G_VALUE_TYPE(value);
+    const guint size = is_list ? gst_value_list_get_size(value)
+                               : gst_value_array_get_size(value);
+    if (size == 0) return G_TYPE_INVALID;
+    value = is_list ? gst_value_list_get_value(value, 0)
+                    : gst_value_array_get_value(value, 0);
+  }
+}
+
 bool is_letter_or_digit(char c) { return g_ascii_isalnum(c) != FALSE; }
 
 bool is_one_of(char c, std::string_view set) {
@@ -135,8 +148,19 @@ GType type_of(std::string_view name) {
   return type != 0 && kind_of(type) ? type : G_TYPE_INVALID;
 }
 
+bool go_together(const GValue* first, const GValue* item) {
+  if (first == nullptr) return true;
+  const GType a = innermost_type(first);
+  const GType b = innermost_type(item);
+  return a == G_TYPE_INVALID || b == G_TYPE_INVALID || a == b ||
+         end_of_range(a) == b || end_of_range(b) == a;
+}
+
 bool is_structure_name(std::string_view name) {
+  // GStreamer warns of names that were media types long ago.
   return !name.empty() && g_ascii_isalpha(name[0]) &&
+         !name.starts_with("video/x-raw-") &&
+         !name.starts_with("audio/x-raw-") &&
          std::all_of(name.begin(), name.end(), [](char c) {
            return is_letter_or_digit(c) || is_one_of(c, "/-_.:+");
          });

@@ -46,6 +46,10 @@ const char* name_of(GType type);
 // G_TYPE_INVALID: no such type, or none of these.
 GType type_of(std::string_view name);
 
+// Whether a list or an array that begins with `first` (nullable) takes `item`:
+// both are of one type, or one is a range of the other.
+bool go_together(const GValue* first, const GValue* item);
+
 // Structures in structures, lists in lists: more than anyone has, and little of
 // a stack.
 inline constexpr unsigned kMaxNesting = 16;
