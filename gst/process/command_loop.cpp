@@ -257,7 +257,13 @@ BufferPtr CommandLoop::read_buffer(const ParsedBuffer& parsed) {
   BufferPtr buffer(gst_buffer_new());
   for (const protocol::MemoryRecord& record : parsed.memories) {
     MemoryPtr memory = slots_.wrap(record);
-    if (!memory) return nullptr;
+    if (!memory) {
+      GST_ERROR(
+          "slot %u, generation %u is not known, or has no %" G_GUINT64_FORMAT
+          " bytes at %" G_GUINT64_FORMAT,
+          record.slot, record.generation, record.bytes, record.offset);
+      return nullptr;
+    }
     gst_mini_object_set_qdata(
         GST_MINI_OBJECT_CAST(memory.get()), hold_quark(),
         new std::shared_ptr<InputHold>(hold_), [](gpointer hold) {

@@ -382,8 +382,13 @@ SlotName ProcessWorker::slot_of_locked(
   const SlotName slot =
       *ownership_.give(SlotOwnership::SlotKind::kInput, file->bytes);
   files_[file->id] = {file, slot};
-  send_slot_locked(slot, file->slot_class, file->bytes,
-                   gst_fd_memory_get_fd(memory));
+  // A result of another element's is an input here.
+  const bool is_in_place =
+      may_write_inputs_ && file->slot_class == protocol::SlotClass::kInPlace;
+  send_slot_locked(
+      slot,
+      is_in_place ? protocol::SlotClass::kInPlace : protocol::SlotClass::kInput,
+      file->bytes, gst_fd_memory_get_fd(memory));
   return slot;
 }
 
