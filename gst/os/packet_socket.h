@@ -31,10 +31,10 @@ struct Packet {
 Result<std::pair<UniqueFd, UniqueFd>> make_socket_pair();
 
 enum class Sent { kYes, kFull, kClosed };
-// `bytes` is not empty: the peer would take it for the end. The descriptors
-// stay the caller's. Never raises SIGPIPE. kFull: from a socket that does not
-// block; from any if more descriptors are on their way than the system allows.
-// kClosed: it will never arrive.
+// `bytes` is not empty, because the peer would take it for the end, and not
+// larger than a packet; `fds` stay the caller's. Never raises SIGPIPE.
+// kFull: from a socket that does not block; from any if more descriptors are on
+// their way than the system allows. kClosed: it will never arrive.
 Sent send_packet(int socket, std::span<const std::byte> bytes,
                  std::span<const int> fds = {});
 

@@ -124,15 +124,16 @@ TEST_F(PacketSocket, DescriptorsArriveAndAreClosedOnExec) {
     EXPECT_NE(fcntl(fd.get(), F_GETFD) & FD_CLOEXEC, 0);
 }
 
-TEST_F(PacketSocket, NextPacketDoesNotHaveTheDescriptorsOfTheOneBefore) {
+TEST_F(PacketSocket, ReceivingClosesTheDescriptorsOfThePacketBefore) {
   const std::size_t before = open_fds();
-  const std::array fds = {near()};
-  ASSERT_EQ(send_packet(near(), bytes_of("a"), fds), Sent::kYes);
-  ASSERT_EQ(send_packet(near(), bytes_of("b")), Sent::kYes);
-  ASSERT_EQ(receive_packet(far(), packet_), Received::kPacket);
+  const std::array fds = {far()};
+  ASSERT_EQ(send_packet(far(), bytes_of("a"), fds), Sent::kYes);
+  ASSERT_EQ(send_packet(far(), bytes_of("b"), fds), Sent::kYes);
+  ASSERT_EQ(receive_packet(near(), packet_), Received::kPacket);
   EXPECT_EQ(open_fds(), before + 1);
-  ASSERT_EQ(receive_packet(far(), packet_), Received::kPacket);
-  EXPECT_TRUE(packet_.fds.empty());
+  ASSERT_EQ(receive_packet(near(), packet_), Received::kPacket);
+  EXPECT_EQ(open_fds(), before + 1);
+  ASSERT_EQ(receive_packet(near(), packet_), Received::kNothingYet);
   EXPECT_EQ(open_fds(), before);
 }
 
@@ -183,7 +184,6 @@ TEST_F(PacketSocket, FullSocketTakesMoreWhenReadFrom) {
   EXPECT_EQ(send_packet(near(), largest), Sent::kYes);
 }
 
-// The test would be ended by SIGPIPE.
 TEST_F(PacketSocket, EndOfThePeerIsSeenBySending) {
   pair_.second.reset();
   EXPECT_EQ(send_packet(near(), bytes_of("a")), Sent::kClosed);
