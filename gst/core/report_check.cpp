@@ -9,6 +9,9 @@ namespace {
 
 using protocol::PayloadTag;
 
+constexpr std::uint32_t kReportFlags =
+    std::uint32_t{protocol::kPayloadFollows} | protocol::kKeepsInputs;
+
 // Where in the payload the next field is.
 class PayloadOrder {
  public:
@@ -50,7 +53,8 @@ const char* PayloadOrder::on_field(const Field& field) {
     case PayloadTag::kMeta:
       return is_in_buffer_ ? nullptr : "meta outside of a buffer";
     default:
-      return nullptr;  // from a later version: skipped
+      is_in_buffer_ = false;
+      return nullptr;  // of a later version: skipped
   }
 }
 
@@ -73,7 +77,9 @@ const char* PayloadOrder::on_list_end(const Field& field) {
 }
 
 const char* PayloadOrder::on_buffer(const Field& field) {
-  if (!field.as_struct<protocol::BufferRecord>()) return "size of a buffer";
+  const auto record = field.as_struct<protocol::BufferRecord>();
+  if (!record) return "size of a buffer";
+  if (record->reserved != 0) return "reserved of a buffer";
   is_list_empty_ = false;
   is_in_buffer_ = true;
   memories_ = 0;
@@ -100,8 +106,7 @@ const char* check_report(const protocol::Report& report,
   if (report.start_ns < 0) return "start_ns";
   if (report.end_ns < report.start_ns) return "end_ns";
   if (report.flow > 0) return "flow";
-  if ((report.flags & ~std::uint32_t{protocol::kPayloadFollows}) != 0)
-    return "flags";
+  if ((report.flags & ~kReportFlags) != 0) return "flags";
   if (!payload_follows && report.payload_bytes > protocol::kPayloadBytes)
     return "payload_bytes";
   if (report.reserved != 0) return "reserved";

@@ -26,8 +26,9 @@ const char* check_report(const protocol::Report& report,
                          const AwaitedReport& awaited);
 
 // Whether `payload` (a copy) is a list of fields in a legal order: memories and
-// metas after their buffer, lists closed, records of their size. The name of
-// what is wrong ("memory outside of a buffer"), or null.
+// metas right after their buffer, lists closed and not empty, records of their
+// size, reserved parts zero. The name of what is wrong ("memory outside of a
+// buffer"), or null.
 const char* check_payload(std::span<const std::byte> payload);
 
 }  // namespace dispatch::core

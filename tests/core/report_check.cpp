@@ -41,6 +41,13 @@ TEST(ReportCheck, AGoodReportIsBelieved) {
   EXPECT_STREQ(check_report(good_report(), kAwaited), nullptr);
 }
 
+TEST(ReportCheck, AStageMayKeepItsInputs) {
+  EXPECT_STREQ(check_changed([](Report& report) {
+                 report.flags = protocol::kKeepsInputs;
+               }),
+               nullptr);
+}
+
 TEST(ReportCheck, AnErrorIsAGoodReport) {
   EXPECT_STREQ(check_changed([](Report& report) { report.flow = -5; }),
                nullptr);
@@ -80,8 +87,8 @@ TEST(ReportCheck, APayloadThatFollowsMayBeLarger) {
 // A payload, field by field.
 class Payload {
  public:
-  Payload& buffer() {
-    to_.add_struct(PayloadTag::kBuffer, BufferRecord{});
+  Payload& buffer(const BufferRecord& record = {}) {
+    to_.add_struct(PayloadTag::kBuffer, record);
     return *this;
   }
   Payload& memory(const MemoryRecord& record = {}) {
@@ -124,10 +131,12 @@ TEST(ReportCheck, APayloadMayHoldBuffersListsEventsAndAnAnswer) {
   EXPECT_STREQ(payload.check(), nullptr);
 }
 
-TEST(ReportCheck, FieldsOfALaterVersionAreSkipped) {
+TEST(ReportCheck, FieldsOfALaterVersionAreSkippedAndEndABuffer) {
   Payload payload;
-  payload.buffer().plain(999, "news").memory();
+  payload.plain(999, "news").buffer().memory().plain(999, "news").buffer();
   EXPECT_STREQ(payload.check(), nullptr);
+  EXPECT_STREQ(Payload().buffer().plain(999).memory().check(),
+               "memory outside of a buffer");
 }
 
 TEST(ReportCheck, WhatIsOutOfPlaceIsNamed) {
@@ -194,7 +203,9 @@ TEST(ReportCheck, WhatHasTheWrongSizeIsNamed) {
                "size of a list's end");
 }
 
-TEST(ReportCheck, WhatAMemoryMayNotSayIsNamed) {
+TEST(ReportCheck, WhatABufferOrAMemoryMayNotSayIsNamed) {
+  EXPECT_STREQ(Payload().buffer({.reserved = 1}).check(),
+               "reserved of a buffer");
   EXPECT_STREQ(
       Payload().buffer().memory({.flags = protocol::kWritable}).check(),
       "flags of a memory");
