@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cstring>
 
 #include "process/shared_file.h"
 
@@ -10,7 +11,9 @@
 // makes them is dispatch::process::SlotMaker.
 struct GstDispatchSlotFdAllocator {
   GstFdAllocator parent;
-  dispatch::process::SlotBudget* budget;  // owned
+  dispatch::process::SlotBudget* budget;                 // owned
+  std::weak_ptr<dispatch::process::SlotSource>* copies;  // owned
+  GstMemoryCopyFunction copy_to_plain;
 };
 struct GstDispatchSlotFdAllocatorClass {
   GstFdAllocatorClass parent_class;
@@ -29,8 +32,33 @@ static void gst_dispatch_slot_fd_allocator_free(GstAllocator* allocator,
   self->budget->give_back(bytes);
 }
 
+static GstMemory* gst_dispatch_slot_fd_allocator_copy(GstMemory* memory,
+                                                      gssize offset,
+                                                      gssize size) {
+  const auto* const self =
+      reinterpret_cast<GstDispatchSlotFdAllocator*>(memory->allocator);
+  const auto source = self->copies->lock();
+  GstMapInfo from;
+  if (!source || !gst_memory_map(memory, &from, GST_MAP_READ))
+    return self->copy_to_plain(memory, offset, size);
+  const auto skipped = std::min(static_cast<gsize>(offset), from.size);
+  const gsize bytes = size < 0 ? from.size - skipped : static_cast<gsize>(size);
+  dispatch::process::MemoryPtr copy = source->take(bytes);
+  GstMapInfo to;
+  const bool has_slot = copy && dispatch::process::cut(copy.get(), 0, bytes) &&
+                        gst_memory_map(copy.get(), &to, GST_MAP_WRITE);
+  if (has_slot) {
+    std::memcpy(to.data, from.data + offset, bytes);
+    gst_memory_unmap(copy.get(), &to);
+  }
+  gst_memory_unmap(memory, &from);
+  return has_slot ? copy.release() : self->copy_to_plain(memory, offset, size);
+}
+
 static void gst_dispatch_slot_fd_allocator_finalize(GObject* object) {
-  delete reinterpret_cast<GstDispatchSlotFdAllocator*>(object)->budget;
+  auto* const self = reinterpret_cast<GstDispatchSlotFdAllocator*>(object);
+  delete self->budget;
+  delete self->copies;
   G_OBJECT_CLASS(gst_dispatch_slot_fd_allocator_parent_class)->finalize(object);
 }
 
@@ -41,7 +69,12 @@ static void gst_dispatch_slot_fd_allocator_class_init(
 }
 
 static void gst_dispatch_slot_fd_allocator_init(
-    GstDispatchSlotFdAllocator* /*self*/) {}
+    GstDispatchSlotFdAllocator* self) {
+  self->copies = new std::weak_ptr<dispatch::process::SlotSource>;
+  GstAllocator* const allocator = GST_ALLOCATOR_CAST(self);
+  self->copy_to_plain = allocator->mem_copy;
+  allocator->mem_copy = gst_dispatch_slot_fd_allocator_copy;
+}
 
 namespace dispatch::process {
 
@@ -103,11 +136,15 @@ gboolean dispose_memory(GstMiniObject* object) {
 SlotMaker::SlotMaker(const SlotBudget& budget)
     : budget_(budget), fd_allocator_(make_fd_allocator(budget)) {}
 
+void SlotMaker::set_source_of_copies(std::weak_ptr<SlotSource> source) {
+  *reinterpret_cast<GstDispatchSlotFdAllocator*>(fd_allocator_.get())->copies =
+      std::move(source);
+}
+
 os::Result<MemoryPtr> SlotMaker::make(std::uint64_t bytes,
                                       core::protocol::SlotClass slot_class,
                                       os::Pages pages) {
-  const std::uint64_t whole =
-      os::whole_pages(std::max<std::uint64_t>(bytes, 1), pages);
+  const std::uint64_t whole = os::whole_pages(with_spare(bytes), pages);
   if (!budget_.reserve(whole)) return beyond_bound(whole, budget_);
   auto file = os::create_memfd(kFileName, whole, pages);
   if (!file) {

@@ -13,15 +13,28 @@
 
 namespace dispatch::process {
 
+// Gives slots for copies.
+class SlotSource {
+ public:
+  virtual ~SlotSource() = default;
+  // At least `bytes`; null if there is none.
+  virtual MemoryPtr take(std::uint64_t bytes) = 0;
+};
+
 // Makes slots within a budget, which gets their bytes back when the memory has
 // really gone.
 class SlotMaker {
  public:
   explicit SlotMaker(const SlotBudget& budget);
 
-  // At least `bytes`, in whole pages: reserved, mapped for good, every page
-  // touched, sealed, and registered for shared_file_of(). The error says what
-  // could not be had and which property is the way out.
+  // Who copies a slot made here, as a decoder does that writes on into what it
+  // gives, gets one of `source`, while that has any; else plain memory. Before
+  // the first make().
+  void set_source_of_copies(std::weak_ptr<SlotSource> source);
+
+  // At least `bytes` and what is spare, in whole pages: reserved, mapped for
+  // good, every page touched, sealed, and registered for shared_file_of(). The
+  // error says what could not be had and which property is the way out.
   os::Result<MemoryPtr> make(std::uint64_t bytes,
                              core::protocol::SlotClass slot_class,
                              os::Pages pages);

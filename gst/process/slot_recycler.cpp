@@ -7,7 +7,7 @@ namespace dispatch::process {
 
 MemoryPtr SlotRecycler::take(std::uint64_t bytes) {
   const std::lock_guard lock(mutex_);
-  const auto slot = waiting_.lower_bound(bytes);
+  const auto slot = waiting_.lower_bound(with_spare(bytes));
   if (slot == waiting_.end()) return nullptr;
   MemoryPtr memory = std::move(slot->second);
   waiting_.erase(slot);
@@ -45,7 +45,7 @@ void SlotRecycler::drop_smaller(std::uint64_t bytes) {
   std::multimap<std::uint64_t, MemoryPtr> dropped;
   {
     const std::lock_guard lock(mutex_);
-    while (!waiting_.empty() && waiting_.begin()->first < bytes)
+    while (!waiting_.empty() && waiting_.begin()->first < with_spare(bytes))
       dropped.insert(waiting_.extract(waiting_.begin()));
   }
   for (auto& [size, memory] : dropped) let_go(std::move(memory));
@@ -54,8 +54,9 @@ void SlotRecycler::drop_smaller(std::uint64_t bytes) {
 unsigned SlotRecycler::count(std::uint64_t bytes) const {
   const std::lock_guard lock(mutex_);
   auto result = static_cast<unsigned>(
-      std::distance(waiting_.lower_bound(bytes), waiting_.end()));
-  for (auto size = out_.lower_bound(bytes); size != out_.end(); ++size)
+      std::distance(waiting_.lower_bound(with_spare(bytes)), waiting_.end()));
+  for (auto size = out_.lower_bound(with_spare(bytes)); size != out_.end();
+       ++size)
     result += size->second;
   return result;
 }

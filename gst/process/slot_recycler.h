@@ -21,7 +21,8 @@ namespace dispatch::process {
 class SlotRecycler final : public MemoryHome,
                            public std::enable_shared_from_this<SlotRecycler> {
  public:
-  // The smallest slot that waits and has `bytes`; null if there is none.
+  // The smallest slot that waits and has `bytes` and what is spare (here as
+  // below); null if there is none.
   MemoryPtr take(std::uint64_t bytes);
   // A slot that is new and will come back here: to be given out at once, or to
   // wait.

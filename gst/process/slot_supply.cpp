@@ -5,6 +5,12 @@
 
 namespace dispatch::process {
 
+std::shared_ptr<SlotSupply> SlotSupply::create() {
+  auto supply = std::make_shared<SlotSupply>();
+  supply->maker_.set_source_of_copies(supply);
+  return supply;
+}
+
 os::Pages SlotSupply::pages() const {
   const std::lock_guard lock(mutex_);
   return pages_;
@@ -27,20 +33,31 @@ void SlotSupply::set_input_class(core::protocol::SlotClass slot_class) {
 MemoryPtr SlotSupply::take(std::uint64_t bytes) {
   const Recycler offered = this->offered();
   if (MemoryPtr memory = offered->take(bytes)) return memory;
-  return make_for(*offered, bytes);
+  return may_grow(*offered, bytes) ? make_for(*offered, bytes) : nullptr;
+}
+
+bool SlotSupply::may_grow(const SlotRecycler& offered,
+                          std::uint64_t bytes) const {
+  const std::uint64_t max_bytes = budget_.max_bytes();
+  const unsigned there = offered.count(bytes);
+  const std::lock_guard lock(mutex_);
+  return max_bytes == 0 || there < promised_ ||
+         budget_.has_room_for(max_bytes / 2 +
+                              os::whole_pages(with_spare(bytes), pages_));
 }
 
 os::Result<bool> SlotSupply::promise(std::uint64_t bytes, unsigned count) {
   const Recycler offered = this->offered();
-  const std::uint64_t whole = os::whole_pages(bytes, pages());
-  offered->drop_smaller(whole);
+  offered->drop_smaller(bytes);
   std::vector<MemoryPtr> fresh;
-  while (offered->count(whole) + fresh.size() < count) {
-    auto memory = make(whole);
+  while (offered->count(bytes) + fresh.size() < count) {
+    auto memory = make(bytes);
     if (!memory) return memory.error();
     fresh.push_back(memory.take());
   }
   for (MemoryPtr& memory : fresh) offered->keep(std::move(memory));
+  const std::lock_guard lock(mutex_);
+  promised_ = count;
   return true;
 }
 

@@ -15,16 +15,19 @@
 
 namespace dispatch::process {
 
-class SlotSupply {
+class SlotSupply final : public SlotSource {
  public:
+  static std::shared_ptr<SlotSupply> create();
+
   SlotBudget& budget() { return budget_; }
-  SlotMaker& maker() { return maker_; }
   os::Pages pages() const;
   void set_pages(os::Pages pages);
   void set_input_class(core::protocol::SlotClass slot_class);
 
-  // For upstream: at least `bytes`, waiting or new. Null: beyond the bound.
-  MemoryPtr take(std::uint64_t bytes);
+  // For upstream: at least `bytes`, waiting or new. Null: beyond the bound, or
+  // beyond what was promised with half of the bound in use: results and copies
+  // need the rest, however much a decoder or a queue would take.
+  MemoryPtr take(std::uint64_t bytes) override;
   // Sees to it that there are `count` slots of `bytes`, those included that
   // upstream has. An error says why not, and leaves everything as it was.
   os::Result<bool> promise(std::uint64_t bytes, unsigned count);
@@ -41,6 +44,7 @@ class SlotSupply {
   using Recycler = std::shared_ptr<SlotRecycler>;
   Recycler offered() const;
   Recycler copies() const;
+  bool may_grow(const SlotRecycler& offered, std::uint64_t bytes) const;
   os::Result<MemoryPtr> make(std::uint64_t bytes);
   MemoryPtr make_for(SlotRecycler& recycler, std::uint64_t bytes);
 
@@ -51,6 +55,7 @@ class SlotSupply {
   os::Pages pages_ = os::Pages::kNormal;
   core::protocol::SlotClass input_class_ = core::protocol::SlotClass::kInput;
   bool is_interrupted_ = false;
+  unsigned promised_ = 0;  // slots, of the last size that was asked for
   Recycler offered_ = std::make_shared<SlotRecycler>();
   Recycler copies_ = std::make_shared<SlotRecycler>();
 };

@@ -192,8 +192,9 @@ class ResultSlotImpl final : public SlotStore::ResultSlot {
 // ---- SlotStore -------------------------------------------------------------
 
 struct SlotStore::Impl {
-  const std::shared_ptr<SlotSupply> supply = std::make_shared<SlotSupply>();
+  const std::shared_ptr<SlotSupply> supply = SlotSupply::create();
   const ObjectPtr<GstAllocator> allocator = make_slot_allocator(supply);
+  SlotMaker result_maker{supply->budget()};
 };
 
 SlotStore::SlotStore() : impl_(std::make_unique<Impl>()) {}
@@ -251,7 +252,7 @@ void SlotStore::interrupt(bool on) { impl_->supply->interrupt(on); }
 
 std::unique_ptr<SlotStore::ResultSlot> SlotStore::make_result_slot(
     std::uint64_t bytes, std::function<void()> on_released, std::string& why) {
-  auto memory = impl_->supply->maker().make(
+  auto memory = impl_->result_maker.make(
       bytes, core::protocol::SlotClass::kResult, impl_->supply->pages());
   if (!memory) {
     why = memory.error().text();

@@ -32,6 +32,15 @@ using stage::MiniPtr;
 using stage::ObjectPtr;
 using MemoryPtr = MiniPtr<GstMemory>;
 
+// What a slot has behind every frame. Filters read a little beyond the end of
+// one (gaussianblur a pixel, vector code a register); in memory from the heap
+// nobody notices, behind a slot there may be nothing.
+inline constexpr std::uint64_t kSpareBytes = 64;
+// `bytes` and what is spare, or the largest number there is.
+constexpr std::uint64_t with_spare(std::uint64_t bytes) {
+  return bytes > UINT64_MAX - kSpareBytes ? UINT64_MAX : bytes + kSpareBytes;
+}
+
 // The shared memory of one element: bytes in whole pages, and their bound.
 // Copies of it are one budget.
 class SlotBudget {

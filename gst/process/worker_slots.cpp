@@ -191,8 +191,7 @@ MappedSlotPtr SlotTable::take(std::uint64_t bytes) {
       if (MappedSlotPtr slot = take_smallest_locked(bytes)) return slot;
       unused = forget_free_locked();
     }
-    const std::uint64_t whole = os::whole_pages(bytes, os::Pages::kNormal);
-    if (!need_slot_(whole, std::move(unused)) && !wait_for_release())
+    if (!need_slot_(bytes, std::move(unused)) && !wait_for_release())
       return nullptr;
   }
 }
@@ -201,7 +200,7 @@ MappedSlotPtr SlotTable::take_smallest_locked(std::uint64_t bytes) {
   MappedSlotPtr best;
   for (const auto& [index, slot] : slots_) {
     const bool fits = slot->is_result() && !slot->is_taken &&
-                      !slot->is_reported && slot->bytes() >= bytes;
+                      !slot->is_reported && slot->bytes() >= with_spare(bytes);
     if (fits && (!best || slot->bytes() < best->bytes())) best = slot;
   }
   if (best) best->is_taken = true;
@@ -310,6 +309,21 @@ std::optional<core::protocol::MemoryRecord> WorkerSlots::name_of(
                                       .generation = slot->name.generation,
                                       .offset = memory->offset,
                                       .bytes = memory->size};
+}
+
+bool WorkerSlots::can_report(GstBuffer* buffer,
+                             std::vector<SlotName>& named) const {
+  std::vector<SlotName> all = named;
+  for (guint i = 0; i < gst_buffer_n_memory(buffer); ++i) {
+    GstMemory* const memory = gst_buffer_peek_memory(buffer, i);
+    if (!name_of(memory)) return false;
+    const MappedSlot& slot = *slot_of(impl_->allocator.get(), memory);
+    if (!slot.is_result()) continue;
+    if (std::find(all.begin(), all.end(), slot.name) != all.end()) return false;
+    all.push_back(slot.name);
+  }
+  named.swap(all);
+  return true;
 }
 
 MemoryPtr WorkerSlots::copy(GstBuffer* buffer) {

@@ -19,6 +19,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <vector>
 
 #include "core/slot_ownership.h"
 #include "core/worker_protocol.h"
@@ -55,13 +56,20 @@ class WorkerSlots {
   GstAllocator* allocator();
 
   // Where `memory` (of wrap() or the allocator, or a part of one) lies; nothing
-  // if it is other memory. `flags` is 0. (transfer none)
+  // if it is other memory, or in a result slot that has been reported and is
+  // not back: a slot goes out once. `flags` is 0. (transfer none)
   std::optional<core::protocol::MemoryRecord> name_of(GstMemory* memory) const;
+  // Whether all memories of `buffer` (transfer none) have names that one report
+  // may hold: a result slot goes out once, but a stage may give several parts
+  // of it (a payloader does). `named`: those that the report names so far; the
+  // buffer's are added if it can be reported, else it needs a copy().
+  bool can_report(GstBuffer* buffer, std::vector<core::SlotName>& named) const;
   // The content of `buffer` (transfer none) in one result slot; null if there
   // is none to be had. Counted.
   MemoryPtr copy(GstBuffer* buffer);
-  // `buffer` has been reported: its result slots are not this side's until the
-  // dispatcher releases all of them.
+  // `buffer` is about to be reported (the report is not published yet): its
+  // result slots are not this side's until the dispatcher releases all of them.
+  // One that lies in other slots only is let go of.
   void keep_until_released(BufferPtr buffer);
   // Takes back what the dispatcher has released. Before each command.
   void take_released();
