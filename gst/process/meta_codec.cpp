@@ -3,7 +3,6 @@
 
 #include <algorithm>
 #include <array>
-#include <cstring>
 #include <mutex>
 #include <optional>
 #include <string>
@@ -155,7 +154,8 @@ std::optional<std::vector<T>> numbers(std::span<const std::byte> list,
   if (!field) return result;
   if (field->value.size() % sizeof(T) != 0) return std::nullopt;
   result.resize(field->value.size() / sizeof(T));
-  std::memcpy(result.data(), field->value.data(), field->value.size());
+  std::copy(field->value.begin(), field->value.end(),
+            std::as_writable_bytes(std::span(result)).begin());
   return result;
 }
 

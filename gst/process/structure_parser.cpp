@@ -142,7 +142,8 @@ bool read_buffer(std::string_view text, GValue* value) {
   if (text.size() % 2 != 0) return false;
   const gsize bytes = text.size() / 2;
   auto* data = static_cast<guint8*>(g_malloc(bytes));
-  BufferPtr buffer(gst_buffer_new_wrapped(data, bytes));
+  BufferPtr buffer(bytes > 0 ? gst_buffer_new_wrapped(data, bytes)
+                             : gst_buffer_new());
   for (gsize i = 0; i < bytes; ++i) {
     const gint high = g_ascii_xdigit_value(text[2 * i]);
     const gint low = g_ascii_xdigit_value(text[2 * i + 1]);

@@ -252,6 +252,7 @@ bool TextWriter::add_buffer(GstBuffer* buffer) {
   GstMapInfo map;
   if (buffer == nullptr || !gst_buffer_map(buffer, &map, GST_MAP_READ))
     return false;
+  if (map.size == 0) text_ += "\"\"";
   constexpr std::string_view kDigits = "0123456789abcdef";
   text_.reserve(text_.size() + 2 * map.size);
   for (gsize i = 0; i < map.size; ++i) {

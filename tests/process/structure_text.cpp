@@ -135,6 +135,8 @@ TEST(StructureText, BringsBackBytes) {
   const char bytes[] = "\x00\xff\x7f binary";
   g_autoptr(GstBuffer) buffer = gst_buffer_new_memdup(bytes, sizeof(bytes));
   EXPECT_TRUE(comes_back(with(GST_TYPE_BUFFER, buffer).get()));
+  g_autoptr(GstBuffer) empty = gst_buffer_new();
+  EXPECT_TRUE(comes_back(with(GST_TYPE_BUFFER, empty).get()));
 }
 
 // Lists in an array.
