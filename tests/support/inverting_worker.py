@@ -358,10 +358,11 @@ class Worker:
         fields = list(read_fields(payload))
         for at, (tag, value) in enumerate(fields):
             if tag == P_STATE:
-                self.take_state(value)
+                new_events = self.take_state(value)
+                if flags & PER_STREAM:
+                    self.pass_on(new_events, result)
             elif tag == P_EVENT and flags & PER_STREAM:
-                if type_of(value) != STREAM_START:
-                    result.fields.append(field(P_EVENT, value))
+                self.pass_on([value], result)
             elif tag == P_LIST_BEGIN:
                 self.say_caps(result)
                 result.fields.append(field(P_LIST_BEGIN))
@@ -375,13 +376,24 @@ class Worker:
                 self.add_parts(fields[at + 1:], result)
 
     def take_state(self, state):
+        new_events = []
         for tag, value in read_fields(state):
             if tag == F_EPOCH_ID and number_in(value) != self.epoch:
                 self.epoch = number_in(value)
                 self.has_said_caps = False
-            elif tag == F_EVENT and type_of(value) == CAPS:
-                self.caps_event = value
-                self.has_said_caps = False
+            elif tag == F_EVENT:
+                new_events.append(value)
+                if type_of(value) == CAPS:
+                    self.caps_event = value
+                    self.has_said_caps = False
+        return new_events
+
+    def pass_on(self, events, result):
+        for event in events:
+            if type_of(event) == CAPS:
+                self.say_caps(result)
+            elif type_of(event) != STREAM_START:
+                result.fields.append(field(P_EVENT, event))
 
     def say_caps(self, result):
         has_said_caps = self.has_said_caps or result.has_caps
