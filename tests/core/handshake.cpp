@@ -31,6 +31,12 @@ constexpr char kWrongWork[] = "wrong work";
 // Counters begin here too: the next two steps wrap around.
 constexpr std::uint32_t kNearWrap = std::numeric_limits<std::uint32_t>::max();
 
+ThreadState with_locals(std::size_t count, std::uint32_t value) {
+  ThreadState thread;
+  thread.locals = Few<std::uint32_t, kMostLocals>(count, value);
+  return thread;
+}
+
 // ---- One counter, as in the picture of core/handshake.h --------------------
 
 class OneCounter {
@@ -46,10 +52,9 @@ class OneCounter {
 
   Finding explore(const Defect& defect = {}) const {
     MachineState start;
-    start.memory.assign(kWork + rounds_, 0);
+    start.memory = Few<std::uint32_t, kMostWords>(kWork + rounds_);
     start.memory[kCounter] = first_;
-    start.threads.resize(2);
-    for (ThreadState& thread : start.threads) thread.locals = {first_};
+    start.threads = Few<ThreadState, kMostThreads>(2, with_locals(1, first_));
     return Explorer(
                [this](Stepper& on, unsigned thread) {
                  thread == 0 ? give(on) : take(on);
@@ -196,13 +201,13 @@ class Rings {
 
 Finding Rings::explore(const Defect& defect) const {
   MachineState start;
-  start.memory.assign(index_of(size_.workers, 0), 0);
-  start.threads.resize(1 + size_.workers);
-  start.threads[0].locals.assign(std::size_t{2} * size_.workers, size_.first);
+  start.memory = Few<std::uint32_t, kMostWords>(index_of(size_.workers, 0));
+  start.threads.push_back(
+      with_locals(std::size_t{2} * size_.workers, size_.first));
   for (unsigned i = 0; i < size_.workers; ++i) {
     start.memory[index_of(i, kSubmitted)] = size_.first;
     start.memory[index_of(i, kCompleted)] = size_.first;
-    start.threads[1 + i].locals = {size_.first};
+    start.threads.push_back(with_locals(1, size_.first));
   }
   return Explorer(
              [this](Stepper& on, unsigned thread) {

@@ -13,7 +13,9 @@
 #pragma once
 
 #include <algorithm>
+#include <array>
 #include <atomic>
+#include <cassert>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
@@ -27,6 +29,46 @@ namespace dispatch::core {
 inline constexpr unsigned kNoWord = ~0U;
 // Stores that one thread may have on their way: more than one round makes.
 inline constexpr std::size_t kStoreBuffer = 5;
+// Enough for the programs that there are.
+inline constexpr std::size_t kMostSteps = 24;  // of a round
+inline constexpr std::size_t kMostLocals = 4;
+inline constexpr std::size_t kMostWords = 16;
+inline constexpr std::size_t kMostThreads = 3;
+
+// A vector of a few, without memory of its own: states are copied millions of
+// times.
+template <typename T, std::size_t kMost>
+class Few {
+ public:
+  Few() = default;
+  explicit Few(std::size_t size, const T& value = T()) : size_(size) {
+    assert(size <= kMost);
+    std::fill_n(begin(), size, value);
+  }
+
+  void push_back(const T& value) {
+    assert(size_ < kMost);
+    values_[size_++] = value;
+  }
+  void erase(std::size_t i) {
+    std::copy(begin() + i + 1, end(), begin() + i);
+    --size_;
+  }
+  void clear() { size_ = 0; }
+
+  std::size_t size() const { return size_; }
+  bool empty() const { return size_ == 0; }
+  T& operator[](std::size_t i) { return values_[i]; }
+  const T& operator[](std::size_t i) const { return values_[i]; }
+  T* begin() { return values_.data(); }
+  T* end() { return values_.data() + size_; }
+  const T* begin() const { return values_.data(); }
+  const T* end() const { return values_.data() + size_; }
+
+ private:
+  std::array<T, kMost> values_ = {};
+  std::size_t size_ = 0;
+};
 
 struct PendingStore {
   unsigned word = kNoWord;
@@ -38,16 +80,16 @@ struct PendingStore {
 // its steps have given so far, so that a round can be begun anew each time and
 // brought to the same place.
 struct ThreadState {
-  std::vector<PendingStore> stores;   // oldest first
-  std::vector<std::uint32_t> given;   // by the steps of this round
-  std::vector<std::uint32_t> locals;  // what it keeps from round to round
+  Few<PendingStore, kStoreBuffer> stores;  // oldest first
+  Few<std::uint32_t, kMostSteps> given;    // by the steps of this round
+  Few<std::uint32_t, kMostLocals> locals;  // what it keeps between rounds
   unsigned sleeps_on = kNoWord;
   bool is_done = false;
 };
 
 struct MachineState {
-  std::vector<std::uint32_t> memory;
-  std::vector<ThreadState> threads;
+  Few<std::uint32_t, kMostWords> memory;
+  Few<ThreadState, kMostThreads> threads;
 
   // Equal for equal states only: no word takes more than a few values, one
   // after the other, so that their low bytes tell them apart.
@@ -125,7 +167,7 @@ class Stepper {
   MachineState& state_;
   ThreadState& thread_;
   const Defect& defect_;
-  std::vector<std::uint32_t> locals_;
+  Few<std::uint32_t, kMostLocals> locals_;
   std::size_t position_ = 0;
   bool has_stepped_ = false;
   bool is_over_ = false;
@@ -135,10 +177,10 @@ class Stepper {
 
 // A thread sees its own stores at once.
 inline std::uint32_t Stepper::value_of(unsigned word) const {
-  const auto own = std::find_if(
-      thread_.stores.rbegin(), thread_.stores.rend(),
-      [&](const PendingStore& store) { return store.word == word; });
-  return own == thread_.stores.rend() ? state_.memory[word] : own->value;
+  std::uint32_t value = state_.memory[word];
+  for (const PendingStore& store : thread_.stores)
+    if (store.word == word) value = store.value;
+  return value;
 }
 
 inline std::uint32_t Stepper::load(unsigned word) {
@@ -276,17 +318,15 @@ class Explorer {
   bool drain(const MachineState& state, unsigned thread) {
     const auto& stores = state.threads[thread].stores;
     for (std::size_t i = 0; i < stores.size(); ++i) {
-      const auto is_same_word = [&](const PendingStore& older) {
-        return older.word == stores[i].word;
-      };
-      const auto end = stores.begin() + static_cast<std::ptrdiff_t>(i);
-      if (stores[i].is_release ? i != 0
-                               : std::any_of(stores.begin(), end, is_same_word))
-        continue;
+      const PendingStore& store = stores[i];
+      const bool has_to_wait = std::any_of(
+          stores.begin(), stores.begin() + i, [&](const auto& older) {
+            return store.is_release || older.word == store.word;
+          });
+      if (has_to_wait) continue;
       MachineState next = state;
-      next.memory[stores[i].word] = stores[i].value;
-      auto& left = next.threads[thread].stores;
-      left.erase(left.begin() + static_cast<std::ptrdiff_t>(i));
+      next.memory[store.word] = store.value;
+      next.threads[thread].stores.erase(i);
       add(std::move(next));
     }
     return !stores.empty();
