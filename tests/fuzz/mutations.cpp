@@ -282,14 +282,15 @@ class Mutator {
 
   void remove(Bytes& bytes) {
     const auto from = bytes.begin() + place_in(bytes) / 8 * 8;
-    bytes.erase(from, from + std::min<std::ptrdiff_t>(bytes.end() - from,
-                                                      8 * (below(8) + 1)));
+    bytes.erase(
+        from, from + std::min<std::ptrdiff_t>(
+                         bytes.end() - from, 8 * std::ptrdiff_t{below(8) + 1}));
   }
 
   // Whole fields often begin at these places.
   void splice(Bytes& bytes) {
     const Bytes& other = seeds_[below(seeds_.size())];
-    bytes.resize(below(bytes.size()) / 8 * 8);
+    bytes.resize(std::size_t{below(bytes.size())} / 8 * 8);
     const auto from = other.begin() + place_in(other) / 8 * 8;
     bytes.insert(bytes.end(), from, other.end());
   }

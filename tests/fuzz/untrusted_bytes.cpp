@@ -131,7 +131,7 @@ void look_at_video(GstBuffer* buffer) {
   for (guint i = 0; i < GST_VIDEO_FRAME_N_COMPONENTS(&frame); ++i) {
     const auto* row =
         static_cast<const guint8*>(GST_VIDEO_FRAME_COMP_DATA(&frame, i));
-    const gint last = GST_VIDEO_FRAME_COMP_HEIGHT(&frame, i) - 1;
+    const std::ptrdiff_t last = GST_VIDEO_FRAME_COMP_HEIGHT(&frame, i) - 1;
     sum += row[0];
     sum += row[last * GST_VIDEO_FRAME_COMP_STRIDE(&frame, i)];
   }
