@@ -272,10 +272,10 @@ class Explorer {
   Explorer(Program program, const Defect& defect)
       : program_(std::move(program)), defect_(defect) {}
 
-  Finding explore(MachineState start) {
-    add(std::move(start));
+  Finding explore(const MachineState& start) {
+    add(start);
     while (!open_.empty() && finding_.fault.empty()) {
-      const MachineState state = std::move(open_.back());
+      const MachineState state = open_.back();
       open_.pop_back();
       expand(state);
     }
@@ -284,8 +284,8 @@ class Explorer {
   }
 
  private:
-  void add(MachineState state) {
-    if (known_.insert(state.key()).second) open_.push_back(std::move(state));
+  void add(const MachineState& state) {
+    if (known_.insert(state.key()).second) open_.push_back(state);
   }
 
   void expand(const MachineState& state) {
@@ -310,7 +310,7 @@ class Explorer {
     program_(stepper, thread);
     if (!stepper.conclude()) return false;
     if (stepper.fault() != nullptr) finding_.fault = stepper.fault();
-    add(std::move(next));
+    add(next);
     return true;
   }
 
@@ -327,7 +327,7 @@ class Explorer {
       MachineState next = state;
       next.memory[store.word] = store.value;
       next.threads[thread].stores.erase(i);
-      add(std::move(next));
+      add(next);
     }
     return !stores.empty();
   }
@@ -336,7 +336,7 @@ class Explorer {
   void wake_for_nothing(const MachineState& state, unsigned thread) {
     MachineState next = state;
     next.threads[thread].sleeps_on = kNoWord;
-    add(std::move(next));
+    add(next);
   }
 
   const Program program_;
