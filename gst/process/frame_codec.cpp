@@ -38,6 +38,20 @@ void apply(const protocol::BufferRecord& record, GstBuffer* buffer) {
   GST_MINI_OBJECT_FLAG_SET(buffer, record.flags & settable);
 }
 
+void copy_metas(GstBuffer* from, GstBuffer* to) {
+  static const GQuark keeps_memory =
+      g_quark_from_static_string(GST_META_TAG_MEMORY_REFERENCE_STR);
+  gpointer state = nullptr;
+  while (GstMeta* meta = gst_buffer_iterate_meta(from, &state)) {
+    const GstMetaInfo* info = meta->info;
+    if (info->transform_func == nullptr ||
+        gst_meta_api_type_has_tag(info->api, keeps_memory))
+      continue;
+    GstMetaTransformCopy all{FALSE, 0, static_cast<gsize>(-1)};
+    info->transform_func(to, meta, from, _gst_meta_transform_copy, &all);
+  }
+}
+
 bool write_buffer(GstBuffer* buffer, const NameMemoryFn& name,
                   core::FieldWriter& to) {
   to.add_struct(protocol::kBuffer, describe(buffer));

@@ -34,6 +34,10 @@ bool write_frame(const stage::Frame& frame, const NameMemoryFn& name,
 core::protocol::BufferRecord describe(GstBuffer* buffer);
 void apply(const core::protocol::BufferRecord& record, GstBuffer* buffer);
 
+// Copies the metas of a buffer (transfer none) whose content is copied to
+// another memory: all but those that hold on to the old one.
+void copy_metas(GstBuffer* from, GstBuffer* to);
+
 // A buffer as it came: nothing of it has been believed but the sizes.
 struct ParsedBuffer {
   core::protocol::BufferRecord record;

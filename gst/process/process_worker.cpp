@@ -199,6 +199,7 @@ void ProcessWorker::begin_close() {
     is_closing_ = true;
     if (!in_flight_.empty()) child_.kill();
   }
+  requests_.close();
   channel_->send(protocol::kMessageQuit);
 }
 
@@ -247,6 +248,7 @@ void ProcessWorker::on_gone() {
   GST_INFO_OBJECT(host_.element, "%s", how.c_str());
   if (!is_meant && !was_starting) host_.workers_host->on_problem(*problem_);
   host_.reports->ring();
+  requests_.close();
   // What it asked may wait for a frame that only now is known to have failed.
   channel_->close();
 }
@@ -559,27 +561,26 @@ bool ProcessWorker::decode(InFlight& flight, const TakenReport& taken,
   result.end = from_ns(report.end_ns);
   result.copied_buffers = report.copied_buffers;
   result.copied_bytes = report.copied_bytes;
-  if (!decode_outputs(flight.job, &flight, taken.payload, result.outputs,
-                      problem))
+  if (!decode_outputs(flight, taken.payload, result.outputs, problem))
     return false;
   if (const auto answer = core::find_field(taken.payload, protocol::kQuery);
       answer && flight.job.query &&
       decode_answer(answer->value, flight.job.query.get()))
     result.answer = std::move(flight.job.query);
   if ((report.flags & protocol::kKeepsInputs) != 0) keep_inputs(flight);
-  if (is_starved())
-    for (stage::MiniObjectPtr& item : result.outputs)
-      if (GST_IS_BUFFER(item.get()))
-        count_own_copy(result, GST_BUFFER_CAST(item.get())),
-            item.reset(GST_MINI_OBJECT_CAST(
-                out_of_slots(BufferPtr(GST_BUFFER_CAST(item.release())))
-                    .release()));
+  if (is_starved()) empty_slots(result);
   return true;
 }
 
-void ProcessWorker::count_own_copy(JobResult& result, GstBuffer* buffer) {
-  ++result.copied_buffers;
-  result.copied_bytes += gst_buffer_get_size(buffer);
+// Its slots go back at once, at the price of a copy each.
+void ProcessWorker::empty_slots(JobResult& result) {
+  for (stage::MiniObjectPtr& item : result.outputs) {
+    if (!GST_IS_BUFFER(item.get())) continue;
+    BufferPtr copy = out_of_slots(BufferPtr(GST_BUFFER_CAST(item.release())));
+    ++result.copied_buffers;
+    result.copied_bytes += gst_buffer_get_size(copy.get());
+    item.reset(GST_MINI_OBJECT_CAST(copy.release()));
+  }
 }
 
 void ProcessWorker::keep_inputs(InFlight& flight) {
@@ -594,13 +595,17 @@ void ProcessWorker::keep_inputs(InFlight& flight) {
 }
 
 void ProcessWorker::on_inputs_released(const IncomingMessage& message) {
+  const std::uint64_t number = message.number(protocol::kFieldNumber);
   stage::Frame frame;  // let go of without the lock
   const std::lock_guard lock(mutex_);
-  const auto [place, is_early] = kept_inputs_.try_emplace(
-      message.number(protocol::kFieldNumber), stage::Frame());
-  if (is_early) return;
-  frame = std::move(place->second);
-  kept_inputs_.erase(place);
+  if (number > submitted_) return;
+  const auto place = kept_inputs_.find(number);
+  if (place != kept_inputs_.end()) {
+    frame = std::move(place->second);
+    kept_inputs_.erase(place);
+  } else if (number > taken_) {  // its report has not been read yet
+    kept_inputs_.try_emplace(number, stage::Frame());
+  }
 }
 
 // Its next frame would find no result slot, and no new one may be made.
@@ -612,7 +617,7 @@ bool ProcessWorker::is_starved() const {
       result_slots_.begin()->second->bytes());
 }
 
-bool ProcessWorker::decode_outputs(const Job& job, InFlight* flight,
+bool ProcessWorker::decode_outputs(const InFlight& flight,
                                    std::span<const std::byte> payload,
                                    stage::Outputs& outputs,
                                    std::string& problem) {
@@ -621,10 +626,10 @@ bool ProcessWorker::decode_outputs(const Job& job, InFlight* flight,
   for (;;) {
     const std::optional<core::Field> field = fields.next();
     if (const auto frame = frames.take_complete(field ? &*field : nullptr))
-      if (!add_frame(*frame, job, flight, outputs, problem)) return false;
+      if (!add_frame(*frame, flight, outputs, problem)) return false;
     if (!field) return true;
     if (frames.take(*field) || field->tag != protocol::kEvent) continue;
-    if (!add_event(*field, job, outputs, problem)) return false;
+    if (!add_event(*field, flight.job, outputs, problem)) return false;
   }
 }
 
@@ -676,15 +681,14 @@ GstBuffer* nth_buffer(const stage::Frame& frame, std::size_t n) {
 
 }  // namespace
 
-bool ProcessWorker::add_frame(const ParsedFrame& parsed, const Job& job,
-                              InFlight* flight, stage::Outputs& outputs,
-                              std::string& problem) {
+bool ProcessWorker::add_frame(const ParsedFrame& parsed, const InFlight& flight,
+                              stage::Outputs& outputs, std::string& problem) {
   // Outputs of one command are paired with its inputs by their place.
   const std::size_t earlier = static_cast<std::size_t>(std::count_if(
       outputs.begin(), outputs.end(),
       [](const auto& item) { return !GST_IS_EVENT(item.get()); }));
-  const std::optional<ParsedFrame> sent =
-      flight != nullptr ? frame_of(flight->payload) : std::nullopt;
+  const Job& job = flight.job;
+  const std::optional<ParsedFrame> sent = frame_of(flight.payload);
   const stage::CapsPtr output_caps = job.sticky->epoch()->output_caps();
   const bool keeps_caps =
       !output_caps || job.sticky->caps() == nullptr ||
@@ -717,10 +721,10 @@ bool ProcessWorker::add_frame(const ParsedFrame& parsed, const Job& job,
 }
 
 MemoryPtr ProcessWorker::find_memory(const protocol::MemoryRecord& record,
-                                     InFlight* flight, std::string& problem) {
+                                     const InFlight& flight,
+                                     std::string& problem) {
   const SlotName slot{record.slot, record.generation};
-  static const std::vector<SlotName> kNone;
-  const std::vector<SlotName>& inputs = flight ? flight->inputs : kNone;
+  const std::vector<SlotName>& inputs = flight.inputs;
   SlotStore::ResultSlot* result_slot = nullptr;
   {
     const std::lock_guard lock(mutex_);
@@ -735,7 +739,7 @@ MemoryPtr ProcessWorker::find_memory(const protocol::MemoryRecord& record,
   const auto place = std::find(inputs.begin(), inputs.end(), slot);
   if (place == inputs.end())
     return result_slot->hand_out(record.offset, record.bytes);
-  GstMemory* input = flight->memories[static_cast<std::size_t>(
+  GstMemory* input = flight.memories[static_cast<std::size_t>(
       std::distance(inputs.begin(), place))];
   if (record.offset == input->offset && record.bytes == input->size)
     return stage::share(input);
@@ -846,7 +850,6 @@ void ProcessWorker::on_report_message(const IncomingMessage& message) {
 MessageFields ProcessWorker::on_need_slot(const IncomingMessage& request) {
   const std::uint64_t bytes = request.number(protocol::kFieldBytes);
   std::vector<std::unique_ptr<SlotStore::ResultSlot>> unused;
-  std::optional<SlotName> slot;
   {
     const std::lock_guard lock(mutex_);
     core::FieldReader fields(request.fields);
@@ -864,41 +867,45 @@ MessageFields ProcessWorker::on_need_slot(const IncomingMessage& request) {
       result_slots_.erase(given_back.index);
       ownership_.take_back(given_back);
     }
-    slot = ownership_.give(SlotOwnership::SlotKind::kResult, bytes);
   }
   unused.clear();
-  MessageFields refusal;
-  refusal.add_number(protocol::kFieldResult, 0);
-  if (!slot) return refusal;
+  MessageFields reply;
+  reply.add_number(protocol::kFieldResult, add_result_slot(bytes) ? 1 : 0);
+  return reply;
+}
+
+bool ProcessWorker::add_result_slot(std::uint64_t bytes) {
   std::string why;
+  const auto name = std::make_shared<SlotName>();  // when it has one
   const std::weak_ptr<ProcessWorker> weak = weak_from_this();
   std::unique_ptr<SlotStore::ResultSlot> made = host_.slots->make_result_slot(
       bytes,
-      [weak, name = *slot] {
-        if (const auto self = weak.lock()) self->on_slot_released(name);
+      [weak, name] {
+        if (const auto self = weak.lock()) self->on_slot_released(*name);
       },
       why);
   std::unique_lock lock(mutex_);
-  if (!made) {
-    ownership_.take_back(*slot);
-    const bool has_none = result_slots_.empty();
-    lock.unlock();
-    GST_DEBUG_OBJECT(host_.element, "no slot for %s: %s", name().c_str(),
-                     why.c_str());
-    if (has_none)
-      host_.workers_host->on_problem(
-          {"There is no shared memory for the results of " + name() + ": " +
-               why + ".",
-           "Give the element more with the property 'max-bytes', or fewer "
-           "frames at a time with 'max-buffers' or 'max-workers'."});
-    return refusal;
+  const std::optional<SlotName> slot =
+      made ? ownership_.give(SlotOwnership::SlotKind::kResult, made->bytes())
+           : std::nullopt;
+  if (slot) {
+    *name = *slot;
+    send_slot_locked(*slot, protocol::SlotClass::kResult, made->bytes(),
+                     made->fd());
+    result_slots_[slot->index] = std::move(made);
+    return true;
   }
-  send_slot_locked(*slot, protocol::SlotClass::kResult, made->bytes(),
-                   made->fd());
-  result_slots_[slot->index] = std::move(made);
-  MessageFields reply;
-  reply.add_number(protocol::kFieldResult, 1);
-  return reply;
+  const bool has_none = result_slots_.empty();
+  lock.unlock();
+  GST_DEBUG_OBJECT(host_.element, "no slot for %s: %s", this->name().c_str(),
+                   why.c_str());
+  if (has_none)
+    host_.workers_host->on_problem(
+        {"There is no shared memory for the results of " + this->name() + ": " +
+             why + ".",
+         "Give the element more with the property 'max-bytes', or fewer "
+         "frames at a time with 'max-buffers' or 'max-workers'."});
+  return false;
 }
 
 // The stage may have given something before it asked: that is decoded as a
@@ -907,19 +914,25 @@ MessageFields ProcessWorker::on_pad_query(const IncomingMessage& request) {
   stage::Outputs so_far;
   const auto payload = request.find(protocol::kFieldPayload);
   if (payload && !payload->value.empty()) {
-    Job job;
+    InFlight asking;
+    std::vector<MemoryPtr> held;  // what `asking` points to
     {
       const std::lock_guard lock(mutex_);
       if (!in_flight_.empty()) {
-        job.sticky = in_flight_.front().job.sticky;
-        job.is_per_stream = in_flight_.front().job.is_per_stream;
+        const InFlight& front = in_flight_.front();
+        asking.job.sticky = front.job.sticky;
+        asking.job.is_per_stream = front.job.is_per_stream;
+        asking.inputs = front.inputs;
+        asking.memories = front.memories;
+        for (GstMemory* memory : front.memories)
+          held.push_back(stage::share(memory));
       }
     }
     std::string problem;
     if (const char* wrong = core::check_payload(payload->value))
       problem = wrong;
-    if (!job.sticky || !problem.empty() ||
-        !decode_outputs(job, nullptr, payload->value, so_far, problem)) {
+    if (!asking.job.sticky || !problem.empty() ||
+        !decode_outputs(asking, payload->value, so_far, problem)) {
       end_because(problem.empty() ? "payload of a query" : problem);
       return {};
     }

@@ -149,19 +149,18 @@ class ProcessWorker final : public stage::Worker,
   Finished fail(InFlight flight);
   bool decode(InFlight& flight, const TakenReport& taken,
               stage::JobResult& result, std::string& problem);
-  bool decode_outputs(const stage::Job& job, InFlight* flight,
+  bool decode_outputs(const InFlight& flight,
                       std::span<const std::byte> payload,
                       stage::Outputs& outputs, std::string& problem);
-  bool add_frame(const ParsedFrame& parsed, const stage::Job& job,
-                 InFlight* flight, stage::Outputs& outputs,
-                 std::string& problem);
+  bool add_frame(const ParsedFrame& parsed, const InFlight& flight,
+                 stage::Outputs& outputs, std::string& problem);
   bool add_event(const core::Field& field, const stage::Job& job,
                  stage::Outputs& outputs, std::string& problem);
   MemoryPtr find_memory(const core::protocol::MemoryRecord& record,
-                        InFlight* flight, std::string& problem);
+                        const InFlight& flight, std::string& problem);
   void keep_inputs(InFlight& flight);
   bool is_starved() const;
-  void count_own_copy(stage::JobResult& result, GstBuffer* buffer);
+  static void empty_slots(stage::JobResult& result);
 
   // Messages:
   void on_message(IncomingMessage& message);
@@ -172,6 +171,7 @@ class ProcessWorker final : public stage::Worker,
   void on_bus_message(const IncomingMessage& message);
   void on_log(const IncomingMessage& message);
   MessageFields on_need_slot(const IncomingMessage& request);
+  bool add_result_slot(std::uint64_t bytes);
   MessageFields on_pad_query(const IncomingMessage& request);
   void on_slot_released(core::SlotName slot);
   void on_hung_up(const std::string& violated_field);

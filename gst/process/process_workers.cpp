@@ -258,6 +258,11 @@ std::optional<Problem> ProcessWorkers::on_caps(GstCaps* caps) {
       "videoconvert ...), or use workerpool, whose workers are threads."};
 }
 
+void ProcessWorkers::interrupt(bool on) {
+  is_interrupted_ = on;
+  slots_.interrupt(on);
+}
+
 std::optional<stage::Frame> ProcessWorkers::bring_in(stage::Frame frame,
                                                      Copied& copied) {
   bool is_complete = true;
@@ -270,7 +275,14 @@ std::optional<stage::Frame> ProcessWorkers::bring_in(stage::Frame frame,
     is_complete = reachable != nullptr;
     return reachable ? std::move(reachable) : std::move(buffer);
   });
-  if (!is_complete) return std::nullopt;
+  if (!is_complete) {
+    if (!is_interrupted_)
+      host_.on_problem(
+          {"There is no shared memory for a frame.",
+           "Give the element more with the property 'max-bytes', or fewer "
+           "frames at a time with 'max-buffers'."});
+    return std::nullopt;
+  }
   if (copied.buffers != 0 && settings().require_zero_copy) {
     host_.on_problem(
         {"A frame would have to be copied into shared memory, which "
@@ -284,7 +296,12 @@ std::optional<stage::Frame> ProcessWorkers::bring_in(stage::Frame frame,
 }
 
 bool ProcessWorkers::offer_memory(GstQuery* query, unsigned min_buffers) {
-  auto offered = slots_.offer_pool(query, min_buffers);
+  // What the stage and downstream keep comes on top.
+  guint kept = 0;
+  if (gst_query_get_n_allocation_pools(query) > 0)
+    gst_query_parse_nth_allocation_pool(query, 0, nullptr, nullptr, &kept,
+                                        nullptr);
+  auto offered = slots_.offer_pool(query, min_buffers + kept);
   if (offered) return true;
   host_.on_problem({"There is no shared memory for the frames: " +
                         offered.error().text() + ".",

@@ -59,7 +59,7 @@ class ProcessWorkers final : public stage::Workers {
   std::optional<stage::Problem> on_caps(GstCaps* caps) override;
   std::optional<stage::Frame> bring_in(stage::Frame frame,
                                        Copied& copied) override;
-  void interrupt(bool on) override { slots_.interrupt(on); }
+  void interrupt(bool on) override;
   bool offer_memory(GstQuery* query, unsigned min_buffers) override;
 
   bool query_input(GstQuery* query) const override;
@@ -87,6 +87,7 @@ class ProcessWorkers final : public stage::Workers {
   stage::StagePrototype& prototype_;
   stage::WorkersHost& host_;
   SlotStore slots_;
+  std::atomic<bool> is_interrupted_{false};
   std::unique_ptr<IoThread> io_;
   std::shared_ptr<ReportBell> bell_;
   std::shared_ptr<stage::Negotiation> negotiation_;

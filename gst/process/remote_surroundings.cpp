@@ -23,14 +23,19 @@ stage::PadPtr new_pad(const char* name, GstPadDirection direction) {
   return stage::sink_object(gst_pad_new(name, direction));
 }
 
+// The filter itself where the answer is equal to it, as in one process: x264enc
+// compares the pointers.
 void set_result(GstQuery* query, GstCaps* caps) {
   GstCaps* filter = nullptr;
   gst_query_parse_caps(query, &filter);
+  if (filter == nullptr) {
+    gst_query_set_caps_result(query, caps);
+    return;
+  }
   g_autoptr(GstCaps) answer =
-      filter != nullptr
-          ? gst_caps_intersect_full(filter, caps, GST_CAPS_INTERSECT_FIRST)
-          : gst_caps_ref(caps);
-  gst_query_set_caps_result(query, answer);
+      gst_caps_intersect_full(filter, caps, GST_CAPS_INTERSECT_FIRST);
+  gst_query_set_caps_result(
+      query, gst_caps_is_equal(answer, filter) ? filter : answer);
 }
 
 }  // namespace
@@ -162,7 +167,12 @@ bool RemoteSurroundings::ask(GstQuery* query, bool is_downstream) {
       channel_->ask(protocol::kMessagePadQuery, fields, kPatience);
   if (!reply || reply->number(protocol::kFieldResult) == 0) return false;
   const auto answer = reply->find(protocol::kFieldQuery);
-  return answer && decode_answer(answer->value, query);
+  if (!answer || !decode_answer(answer->value, query)) return false;
+  if (GST_QUERY_TYPE(query) != GST_QUERY_CAPS) return true;
+  GstCaps* caps = nullptr;
+  gst_query_parse_caps_result(query, &caps);
+  if (caps != nullptr) set_result(query, stage::share(caps).get());
+  return true;
 }
 
 gboolean RemoteSurroundings::on_event(GstPad* pad, GstObject*,

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 #include "process/report_writer.h"
 
-#include <algorithm>
 
 #include "process/event_codec.h"
 
@@ -17,32 +16,26 @@ stage::Frame frame_of(stage::MiniObjectPtr item) {
 
 }  // namespace
 
-BufferPtr ReportWriter::bring_in(BufferPtr buffer) {
-  bool is_in_slots = true;
-  for (guint i = 0; i < gst_buffer_n_memory(buffer.get()); ++i)
-    is_in_slots =
-        is_in_slots &&
-        slots_.name_of(gst_buffer_peek_memory(buffer.get(), i)).has_value();
-  if (is_in_slots) return buffer;
+BufferPtr ReportWriter::bring_in(BufferPtr buffer,
+                                 std::vector<core::SlotName>& named) {
+  if (slots_.can_report(buffer.get(), named)) return buffer;
   MemoryPtr memory = slots_.copy(buffer.get());
   if (!memory) return nullptr;
   BufferPtr copy(gst_buffer_new());
   gst_buffer_append_memory(copy.get(), memory.release());
-  gst_buffer_copy_into(copy.get(), buffer.get(),
-                       static_cast<GstBufferCopyFlags>(
-                           GST_BUFFER_COPY_FLAGS | GST_BUFFER_COPY_TIMESTAMPS |
-                           GST_BUFFER_COPY_META),
-                       0, -1);
+  apply(describe(buffer.get()), copy.get());
+  copy_metas(buffer.get(), copy.get());
   return copy;
 }
 
 bool ReportWriter::bring_in(stage::Outputs& outputs) {
   bool has_room = true;
+  std::vector<core::SlotName> named;
   for (stage::MiniObjectPtr& item : outputs) {
     if (GST_IS_EVENT(item.get())) continue;
     stage::Frame frame = frame_of(std::move(item));
     frame.map([&](BufferPtr buffer) {
-      BufferPtr in_slots = bring_in(stage::share(buffer.get()));
+      BufferPtr in_slots = bring_in(stage::share(buffer.get()), named);
       has_room = has_room && in_slots;
       return in_slots ? std::move(in_slots) : std::move(buffer);
     });

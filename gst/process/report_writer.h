@@ -7,6 +7,8 @@
 // Thread: the thread in the stage.
 #pragma once
 
+#include <vector>
+
 #include "core/field_list.h"
 #include "process/frame_codec.h"
 #include "process/worker_slots.h"
@@ -27,7 +29,8 @@ class ReportWriter {
   void give_up(stage::Outputs& outputs);
 
  private:
-  BufferPtr bring_in(BufferPtr buffer);
+  // `named`: the slots of the report so far.
+  BufferPtr bring_in(BufferPtr buffer, std::vector<core::SlotName>& named);
 
   WorkerSlots& slots_;
 };

@@ -33,6 +33,19 @@ void add_caps(MessageFields& fields, protocol::FieldTag tag, GstCaps* caps) {
   fields.add_text(tag, text);
 }
 
+void StageRequests::close() {
+  is_closed_ = true;
+  std::map<std::uint64_t, std::shared_ptr<Epoch>> epochs;
+  {
+    const std::lock_guard lock(mutex_);
+    epochs = epochs_;
+  }
+  for (const auto& [number, epoch] : epochs) {
+    epoch->leave(copy_, /*succeeded=*/false);
+    epoch->interrupt();
+  }
+}
+
 std::uint64_t StageRequests::number_of(const std::shared_ptr<Epoch>& epoch) {
   const std::lock_guard lock(mutex_);
   for (const auto& [number, known] : epochs_)
@@ -54,11 +67,13 @@ std::shared_ptr<Epoch> StageRequests::epoch_of(
 MessageFields StageRequests::enter_epoch(const IncomingMessage& request) {
   MessageFields reply;
   const std::shared_ptr<Epoch> epoch = epoch_of(request);
-  const Epoch::Entry entry =
-      epoch ? epoch->enter(copy_) : Epoch::Entry::kInterrupted;
+  const Epoch::Entry entry = epoch ? epoch->enter_unless(copy_, &is_closed_)
+                                   : Epoch::Entry::kInterrupted;
   reply.add_number(protocol::kFieldResult, static_cast<std::uint64_t>(entry));
   if (epoch)
     add_caps(reply, protocol::kFieldCaps, epoch->required(copy_).get());
+  // It may have been let in just when it was closed.
+  if (is_closed_ && epoch) epoch->leave(copy_, /*succeeded=*/false);
   return reply;
 }
 

@@ -10,6 +10,7 @@
 // do; a flush or stop interrupts those.
 #pragma once
 
+#include <atomic>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -25,6 +26,10 @@ class StageRequests {
   StageRequests(std::shared_ptr<stage::Negotiation> negotiation,
                 const void* copy)
       : negotiation_(std::move(negotiation)), copy_(copy) {}
+
+  // Nothing is answered any more: ends what waits for an epoch, and lets go of
+  // one that the worker negotiates.
+  void close();
 
   // The worker will be told of this epoch: under which number.
   std::uint64_t number_of(const std::shared_ptr<stage::Epoch>& epoch);
@@ -44,6 +49,7 @@ class StageRequests {
 
   const std::shared_ptr<stage::Negotiation> negotiation_;
   const void* const copy_;
+  std::atomic<bool> is_closed_{false};
   mutable std::mutex mutex_;
   // Of frames in flight; under mutex_.
   std::map<std::uint64_t, std::shared_ptr<stage::Epoch>> epochs_;

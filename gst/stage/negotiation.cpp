@@ -99,12 +99,15 @@ void copy_allocation(GstQuery* from, GstQuery* to, bool with_pools) {
 
 // ---- Epoch -----------------------------------------------------------------
 
-Epoch::Entry Epoch::enter(const void* copy) {
+Epoch::Entry Epoch::enter_unless(const void* copy,
+                                 const std::atomic<bool>* is_over) {
   std::unique_lock lock(mutex_);
   const unsigned interrupts = interrupts_;
-  changed_.wait(
-      lock, [&] { return gate_ != Gate::kHeld || interrupts_ != interrupts; });
-  if (interrupts_ != interrupts) return Entry::kInterrupted;
+  const auto is_interrupted = [&] {
+    return interrupts_ != interrupts || (is_over != nullptr && *is_over);
+  };
+  changed_.wait(lock, [&] { return gate_ != Gate::kHeld || is_interrupted(); });
+  if (is_interrupted()) return Entry::kInterrupted;
   if (gate_ == Gate::kOpen) return Entry::kBound;
   gate_ = Gate::kHeld;
   holder_ = copy;

@@ -44,7 +44,10 @@ class Epoch {
   // A copy begins its first frame of this epoch. Blocks while another one
   // negotiates. False: interrupted.
   enum class Entry { kNegotiate, kBound, kInterrupted };
-  virtual Entry enter(const void* copy);
+  virtual Entry enter(const void* copy) { return enter_unless(copy, nullptr); }
+  // The same; interrupted as well once `is_over` (nullable) is true, which has
+  // to be followed by interrupt().
+  Entry enter_unless(const void* copy, const std::atomic<bool>* is_over);
   // The copy is done with that frame, bound or not.
   virtual void leave(const void* copy, bool succeeded);
   // Lets the next copy negotiate although this one has not bound the epoch.

@@ -182,6 +182,7 @@ bool StageElement::stop_output() {
 }
 
 void StageElement::play() {
+  refresh_budget();
   dispatcher_->time().play(element_);
   workers_->play(element_);
   dispatcher_->recompute_waits();
@@ -319,6 +320,13 @@ void StageElement::open_epoch(GstCaps* caps) {
   sticky_ = sticky_->in_epoch(std::make_shared<Epoch>(caps, pin));
 }
 
+void StageElement::refresh_budget() {
+  if (!account_.refresh_budget()) return;
+  apply_timing();
+  apply_window();
+  post_latency();
+}
+
 bool StageElement::on_caps(GstCaps* caps) {
   if (const std::optional<Problem> problem = workers_->on_caps(caps))
     return fail(problem->message, problem->way_out);
@@ -417,10 +425,8 @@ bool StageElement::latency_query(GstQuery* query) {
                                ? workers_->query_output(query)
                                : gst_pad_peer_query(sink_, query) != FALSE;
   if (!is_answered) return false;
-  if (account_.refresh_budget()) {
-    apply_timing();
-    apply_window();
-  }
+  // Not the moment to ask downstream how many share the budget: a decoder that
+  // asks this holds its lock.
   account_.add_own(query, dispatcher_->window().frames);
   return true;
 }
@@ -429,10 +435,9 @@ bool StageElement::serialized_query(GstQuery* query) {
   if (submit_waiting_field() != GST_FLOW_OK) return false;
   if (needs_reconfigure_) open_epoch(sticky_->caps());
   const bool is_answered = dispatcher_->answer_serialized(query, sticky_);
-  if (!is_answered || GST_QUERY_TYPE(query) != GST_QUERY_ALLOCATION)
-    return is_answered;
-  return workers_->offer_memory(
-      query, dispatcher_->window().frames + workers_->count());
+  if (GST_QUERY_TYPE(query) != GST_QUERY_ALLOCATION) return is_answered;
+  const unsigned in_flight = dispatcher_->window().frames + workers_->count();
+  return workers_->offer_memory(query, in_flight) || is_answered;
 }
 
 bool StageElement::sink_query(GstQuery* query) {

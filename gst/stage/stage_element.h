@@ -103,6 +103,7 @@ class StageElement final : private WorkersHost {
   void apply_settings();
   void apply_timing();
   void apply_window();
+  void refresh_budget();
   bool on_caps(GstCaps* caps);
   void open_epoch(GstCaps* caps);
   GstFlowReturn submit(Frame frame);

@@ -111,10 +111,11 @@ class Workers {
   }
   // Ends waits in bring_in() until interrupt(false).
   virtual void interrupt(bool on) {}
-  // Adds what the workers can reach to the answer of upstream's ALLOCATION
-  // query. False: it was to be had, and is not; the host has been told.
+  // Adds memory that the workers can reach to the answer of upstream's
+  // ALLOCATION query. Whether it has; of memory that should be there and is
+  // not, the host is told.
   virtual bool offer_memory(GstQuery* query, unsigned min_buffers) {
-    return true;
+    return false;
   }
 
   // Through the stage of the first worker. False without workers too.
