@@ -10,6 +10,7 @@
 #include "process/known_fields.h"
 #include "process/structure_text.h"
 #include "process/toc_codec.h"
+#include "process/value_types.h"
 
 namespace dispatch::process {
 
@@ -119,7 +120,8 @@ EventPtr segment_event(std::span<const std::byte> bytes) {
   if (!record || !is_segment(*record)) return nullptr;
   GstSegment segment;
   gst_segment_init(&segment, static_cast<GstFormat>(record->format));
-  segment.flags = static_cast<GstSegmentFlags>(record->flags);
+  segment.flags = static_cast<GstSegmentFlags>(
+      record->flags & known_flags(GST_TYPE_SEGMENT_FLAGS));
   segment.rate = record->rate;
   segment.applied_rate = record->applied_rate;
   segment.base = record->base;
@@ -156,6 +158,7 @@ EventPtr plain_event(GstEventType type, std::span<const std::byte> bytes) {
   StructurePtr structure = text ? parse_structure(text->text()) : nullptr;
   if (text && !structure) return nullptr;
   if (!has_fields(structure.get(), *known)) return nullptr;
+  if (type == GST_EVENT_NAVIGATION && !structure) return nullptr;
   return EventPtr(gst_event_new_custom(type, structure.release()));
 }
 
@@ -191,8 +194,9 @@ Bytes encode_event(GstEvent* event) {
 EventPtr decode_event(std::span<const std::byte> bytes) {
   const auto type = find_number(bytes, ObjectTag::kType);
   const auto sequence = find_number(bytes, ObjectTag::kSequence);
-  if (!type || *type > G_MAXINT || !sequence || *sequence > G_MAXUINT32 ||
-      *sequence == GST_SEQNUM_INVALID)
+  if (!type ||
+      !is_value_of(GST_TYPE_EVENT_TYPE, static_cast<std::int64_t>(*type)) ||
+      !sequence || *sequence > G_MAXUINT32 || *sequence == GST_SEQNUM_INVALID)
     return nullptr;
   EventPtr event = event_of(static_cast<GstEventType>(*type), bytes);
   if (!event) return nullptr;

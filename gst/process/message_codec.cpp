@@ -134,6 +134,10 @@ MessagePtr plain_message(GstMessageType type, std::span<const std::byte> list,
   StructurePtr structure = text ? parse_structure(text->text()) : nullptr;
   if (text && !structure) return nullptr;
   if (!has_fields(structure.get(), *known)) return nullptr;
+  // Whoever gets one of these asks it for its name.
+  const bool needs_structure =
+      type == GST_MESSAGE_ELEMENT || type == GST_MESSAGE_APPLICATION;
+  if (needs_structure && !structure) return nullptr;
   return MessagePtr(gst_message_new_custom(type, source, structure.release()));
 }
 

@@ -15,6 +15,7 @@
 #include "process/field_builder.h"
 #include "process/layout_check.h"
 #include "process/structure_text.h"
+#include "process/value_types.h"
 #include "stage/due_time_meta.h"
 
 namespace dispatch::process {
@@ -101,8 +102,9 @@ const char* read_video(GstBuffer* buffer, std::span<const std::byte> list) {
   std::array<gint, GST_VIDEO_MAX_PLANES> stride;
   std::copy_n(layout->offset, GST_VIDEO_MAX_PLANES, offset.begin());
   std::copy_n(layout->stride, GST_VIDEO_MAX_PLANES, stride.begin());
+  static const guint flags = known_flags(GST_TYPE_VIDEO_FRAME_FLAGS);
   GstVideoMeta* meta = gst_buffer_add_video_meta_full(
-      buffer, static_cast<GstVideoFrameFlags>(layout->flags),
+      buffer, static_cast<GstVideoFrameFlags>(layout->flags & flags),
       static_cast<GstVideoFormat>(layout->format), layout->width,
       layout->height, layout->planes, offset.data(), stride.data());
   meta->id = layout->id;
@@ -394,7 +396,7 @@ const char* read_self_serialised(GstBuffer* buffer,
 // ---- All kinds -------------------------------------------------------------
 
 // How `info` goes; nothing if it does not.
-std::optional<MetaKind> kind_of(const GstMetaInfo* info) {
+std::optional<MetaKind> form_of(const GstMetaInfo* info) {
   if (info == gst_video_meta_get_info()) return MetaKind::kVideo;
   if (info == gst_audio_meta_get_info()) return MetaKind::kAudio;
   if (info == gst_video_region_of_interest_meta_get_info())
@@ -415,7 +417,7 @@ const char* read_self_serialised(GstBuffer* buffer,
   const std::string name = field ? name_in(field->value) : std::string();
   const GstMetaInfo* info = gst_meta_get_info(name.c_str());
   // Those with a form of their own are looked at more closely there.
-  if (info == nullptr || kind_of(info) != MetaKind::kSelfSerialised)
+  if (info == nullptr || form_of(info) != MetaKind::kSelfSerialised)
     return "name of a serialised meta";
   guint32 consumed = 0;
   // SAFETY: any bytes may be read as guint8.
@@ -428,9 +430,9 @@ const char* read_self_serialised(GstBuffer* buffer,
 #endif
 
 bool write_meta(GstMeta* meta, GstBuffer* buffer, core::FieldWriter& to) {
-  const std::optional<MetaKind> kind = kind_of(meta->info);
+  const std::optional<MetaKind> kind = form_of(meta->info);
   if (!kind) return false;
-  // SAFETY: kind_of() has looked whose meta it is.
+  // SAFETY: form_of() has looked whose meta it is.
   switch (*kind) {
     case MetaKind::kVideo:
       return write_video(*reinterpret_cast<GstVideoMeta*>(meta), buffer, to);
@@ -464,7 +466,7 @@ bool says_nothing(const GstMetaInfo* info) {
 }  // namespace
 
 bool is_sendable(const GstMetaInfo* info) {
-  return !says_nothing(info) && kind_of(info).has_value();
+  return !says_nothing(info) && form_of(info).has_value();
 }
 
 unsigned write_metas(GstBuffer* buffer, core::FieldWriter& to) {

@@ -15,6 +15,7 @@
 #include "process/field_builder.h"
 #include "process/known_fields.h"
 #include "process/structure_text.h"
+#include "process/value_types.h"
 
 namespace dispatch::process {
 
@@ -169,7 +170,8 @@ bool add_params(const std::optional<AllocationRecord>& record,
   if (!record || !is_allocation(*record)) return false;
   GstAllocationParams params;
   gst_allocation_params_init(&params);
-  params.flags = static_cast<GstMemoryFlags>(record->flags);
+  params.flags = static_cast<GstMemoryFlags>(
+      record->flags & known_flags(GST_TYPE_MEMORY_FLAGS));
   params.align = record->align;
   params.prefix = record->prefix;
   params.padding = record->padding;
@@ -351,7 +353,9 @@ Bytes encode_query(GstQuery* query) {
 
 QueryPtr decode_query(std::span<const std::byte> bytes) {
   const auto type = find_number(bytes, QueryTag::kType);
-  if (!type || *type > G_MAXINT) return nullptr;
+  if (!type ||
+      !is_value_of(GST_TYPE_QUERY_TYPE, static_cast<std::int64_t>(*type)))
+    return nullptr;
   switch (static_cast<GstQueryType>(*type)) {
     case GST_QUERY_CAPS:
       return caps_query(bytes);

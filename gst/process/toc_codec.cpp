@@ -6,6 +6,7 @@
 #include "core/field_list.h"
 #include "process/field_builder.h"
 #include "process/structure_text.h"
+#include "process/value_types.h"
 
 namespace dispatch::process {
 
@@ -22,13 +23,6 @@ bool read_tags(std::span<const std::byte> list, TagListPtr& tags) {
   if (!field) return true;
   tags = parse_tags(field->text());
   return tags != nullptr;
-}
-
-bool is_enum(GType type, std::int32_t number) {
-  auto* values = static_cast<GEnumClass*>(g_type_class_ref(type));
-  const bool is_value = g_enum_get_value(values, number) != nullptr;
-  g_type_class_unref(values);
-  return is_value;
 }
 
 void add_entries(const GList* entries, unsigned depth, FieldBuilder& to);
@@ -78,8 +72,8 @@ EntryPtr decode_entry(std::span<const std::byte> bytes, unsigned depth) {
   const auto uid = find(bytes, TocTag::kUid);
   const auto record = find_struct<TocEntryRecord>(bytes, TocTag::kRecord);
   if (!uid || !is_text(uid->text()) || !record ||
-      !is_enum(GST_TYPE_TOC_ENTRY_TYPE, record->type) ||
-      !is_enum(GST_TYPE_TOC_LOOP_TYPE, record->loop_type))
+      !is_value_of(GST_TYPE_TOC_ENTRY_TYPE, record->type) ||
+      !is_value_of(GST_TYPE_TOC_LOOP_TYPE, record->loop_type))
     return nullptr;
   TagListPtr tags;
   if (!read_tags(bytes, tags)) return nullptr;

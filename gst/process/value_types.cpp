@@ -156,6 +156,22 @@ bool go_together(const GValue* first, const GValue* item) {
          end_of_range(a) == b || end_of_range(b) == a;
 }
 
+bool is_value_of(GType enum_type, std::int64_t number) {
+  auto* values = static_cast<GEnumClass*>(g_type_class_ref(enum_type));
+  const bool is_value =
+      number >= values->minimum && number <= values->maximum &&
+      g_enum_get_value(values, static_cast<gint>(number)) != nullptr;
+  g_type_class_unref(values);
+  return is_value;
+}
+
+guint known_flags(GType flags_type) {
+  auto* flags = static_cast<GFlagsClass*>(g_type_class_ref(flags_type));
+  const guint mask = flags->mask;
+  g_type_class_unref(flags);
+  return mask;
+}
+
 bool is_structure_name(std::string_view name) {
   // GStreamer warns of names that were media types long ago.
   return !name.empty() && g_ascii_isalpha(name[0]) &&

@@ -5,6 +5,7 @@
 // Thread: thread-safe functions.
 #pragma once
 
+#include <cstdint>
 #include <memory>
 #include <optional>
 #include <string>
@@ -56,6 +57,11 @@ inline constexpr unsigned kMaxNesting = 16;
 // Adding a field to a structure looks at all that are there.
 inline constexpr int kMaxFields = 1024;
 inline constexpr unsigned kMaxStructures = 4096;
+
+// Whether the enum has a value of that number.
+bool is_value_of(GType enum_type, std::int64_t number);
+// The flags of that type that this process knows.
+guint known_flags(GType flags_type);
 
 // What a name of a structure, and of a field, may consist of.
 bool is_structure_name(std::string_view name);
