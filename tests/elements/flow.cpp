@@ -104,26 +104,33 @@ TEST(Flow, AResultWaitsForEarlierFrames) {
 }
 
 TEST(Flow, ABufferListPassesByReferenceAsOneFrame) {
+  using Memories = std::vector<const GstMemory*>;
   // identity would take it apart.
   Harness sut("stage=\"clocksync sync=false\" max-workers=2");
-  std::atomic<GstBufferList*> arrived{nullptr};
+  Memories arrived;
   gst_pad_add_probe(
       sut.get()->sinkpad, GST_PAD_PROBE_TYPE_BUFFER_LIST,
-      [](GstPad*, GstPadProbeInfo* info, gpointer user_data) {
-        static_cast<std::atomic<GstBufferList*>*>(user_data)->store(
-            GST_PAD_PROBE_INFO_BUFFER_LIST(info));
+      [](GstPad*, GstPadProbeInfo* info, gpointer memories) {
+        GstBufferList* list = GST_PAD_PROBE_INFO_BUFFER_LIST(info);
+        for (guint i = 0; i < gst_buffer_list_length(list); ++i)
+          static_cast<Memories*>(memories)->push_back(
+              memory_of(gst_buffer_list_get(list, i)));
         return GST_PAD_PROBE_OK;
       },
       &arrived, nullptr);
   GstBufferList* list = gst_buffer_list_new();
-  for (std::uint64_t i = 0; i < 3; ++i)
-    gst_buffer_list_add(list, sut.frame(i).release());
-  const stage::MiniPtr<GstBufferList> kept = stage::share(list);
+  Memories pushed;
+  for (std::uint64_t i = 0; i < 3; ++i) {
+    BufferPtr buffer = sut.frame(i);
+    pushed.push_back(memory_of(buffer.get()));
+    gst_buffer_list_add(list, buffer.release());
+  }
   ASSERT_EQ(gst_pad_push_list(sut.get()->srcpad, list), GST_FLOW_OK);
   EXPECT_EQ(sut.pull_numbers(3), numbers(0, 3));
-  EXPECT_EQ(arrived.load(), kept.get());
   sut.wait_for_stat("applied", 1);
+  EXPECT_EQ(arrived, pushed);
   EXPECT_EQ(sut.stats()["frames-in"], 1U);
+  EXPECT_EQ(sut.stats()["copies"], 0U);
 }
 
 TEST(Flow, AnEmptyBufferListIsNoFrame) {

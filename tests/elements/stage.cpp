@@ -517,15 +517,32 @@ TEST(Stage, ErrorIsPostedAgainAfterNull) {
   }
 }
 
+// Whether `message` says from which element it comes: by itself in a thread, in
+// words from a process.
+void expect_from_stage(GstMessage* message, const char* element) {
+  if (has_threads()) {
+    EXPECT_STREQ(GST_OBJECT_NAME(GST_MESSAGE_SRC(message)), element);
+    return;
+  }
+  const GstStructure* structure = gst_message_get_structure(message);
+  guint worker = 99;
+  EXPECT_TRUE(gst_structure_get_uint(structure, "worker", &worker));
+  EXPECT_EQ(worker, 0U);
+  EXPECT_STREQ(gst_structure_get_string(structure, "element"), element);
+}
+
 TEST(Stage, WarningsAndElementMessagesPass) {
   Harness sut("stage=\"oddstage does=warn\" max-workers=1");
   sut.push(0);
   EXPECT_EQ(sut.pull_number(), 0U);
 
   MessagePtr message = sut.messages().wait(GST_MESSAGE_WARNING);
-  EXPECT_STREQ(GST_OBJECT_NAME(GST_MESSAGE_SRC(message.get())), "oddstage0");
+  EXPECT_NE(Messages::text(message.get()).find("Looks odd."),
+            std::string::npos);
+  expect_from_stage(message.get(), "oddstage0");
   message = sut.messages().wait(GST_MESSAGE_ELEMENT);
   EXPECT_TRUE(gst_message_has_name(message.get(), "level"));
+  expect_from_stage(message.get(), "oddstage0");
 }
 
 // ---- The domain ------------------------------------------------------------

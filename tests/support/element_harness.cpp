@@ -269,6 +269,15 @@ void Transcript::wait_for(const std::string& line, std::size_t times) const {
 
 namespace {
 
+// For what tells no one.
+void poll_until(const std::function<bool()>& is_so, const char* what) {
+  const auto end = std::chrono::steady_clock::now() + kPatience;
+  while (!is_so()) {
+    if (std::chrono::steady_clock::now() > end) give_up(what);
+    std::this_thread::yield();
+  }
+}
+
 GstStaticPadTemplate source_template = GST_STATIC_PAD_TEMPLATE(
     "src", GST_PAD_SRC, GST_PAD_ALWAYS, GST_STATIC_CAPS_ANY);
 GstStaticPadTemplate sink_template = GST_STATIC_PAD_TEMPLATE(
@@ -312,11 +321,7 @@ Harness::~Harness() {
 }
 
 void Harness::wait_for_stat(const std::string& field, std::uint64_t value) {
-  const auto end = std::chrono::steady_clock::now() + kPatience;
-  while (stats()[field] != value) {
-    if (std::chrono::steady_clock::now() > end) give_up(field.c_str());
-    std::this_thread::yield();
-  }
+  poll_until([&] { return stats()[field] == value; }, field.c_str());
 }
 
 BufferPtr Harness::frame(std::uint64_t number) {
@@ -394,9 +399,20 @@ GstClockTime Harness::next_wait() {
   return gst_test_clock_get_next_entry_time(clock_);
 }
 
+void Harness::wait_for_next_wait(GstClockTime time) {
+  poll_until([&] { return next_wait() == time; }, "a wait on the clock");
+}
+
+void Harness::wait_for_no_wait() {
+  poll_until([&] { return gst_test_clock_peek_id_count(clock_) == 0; },
+             "the end of a wait on the clock");
+}
+
 void Harness::crank() {
-  next_wait();
-  gst_test_clock_crank(clock_);
+  // A wait that is given up and made anew may be missed once.
+  do {
+    next_wait();
+  } while (!gst_test_clock_crank(clock_));
 }
 
 void Harness::set_state(GstState state) {

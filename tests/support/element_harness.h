@@ -192,6 +192,10 @@ class Harness {
 
   // Where the next clock wait ends; waits until there is one.
   GstClockTime next_wait();
+  // Waits until the next clock wait ends then; earlier and later ones go by.
+  void wait_for_next_wait(GstClockTime time);
+  // Waits until nobody waits for the clock.
+  void wait_for_no_wait();
   // Waits for the next clock wait, moves the clock to its end and ends it.
   void crank();
   // Moves the clock, without ending waits.
