@@ -3,6 +3,7 @@
 
 #include <pthread.h>
 
+#include <algorithm>
 #include <chrono>
 #include <utility>
 
@@ -321,7 +322,7 @@ void CommandLoop::report(const protocol::Command& command, JobResult& result,
   report.sequence = command.sequence;
   report.start_ns = to_ns(result.start);
   report.end_ns = to_ns(result.end);
-  report.flow = result.flow;
+  report.flow = std::min(result.flow, GST_FLOW_OK);  // a success is one
   report.payload_bytes = static_cast<std::uint32_t>(written.needed());
   const WorkerSlots::Copies copies = slots_.take_copies();
   report.copied_buffers = copies.buffers;

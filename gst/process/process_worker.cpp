@@ -19,7 +19,6 @@ namespace dispatch::process {
 namespace protocol = core::protocol;
 using core::MonotonicTime;
 using core::SlotName;
-using core::SlotOwnership;
 using stage::Job;
 using stage::JobResult;
 using std::chrono::steady_clock;
@@ -46,17 +45,6 @@ std::uint64_t to_ns(MonotonicTime time) {
 
 MonotonicTime from_ns(std::int64_t ns) {
   return MonotonicTime(core::Duration(ns));
-}
-
-void add_slot(MessageFields& fields, SlotName slot) {
-  fields.add_number(protocol::kFieldSlot, slot.index);
-  fields.add_number(protocol::kFieldGeneration, slot.generation);
-}
-
-// Whether nobody else sees what is written into it.
-bool is_exclusive(GstBuffer* buffer) {
-  return gst_buffer_is_writable(buffer) &&
-         gst_buffer_is_all_memory_writable(buffer);
 }
 
 }  // namespace
@@ -97,7 +85,6 @@ ProcessWorker::ProcessWorker(const ProcessHost& host,
                              std::shared_ptr<stage::Negotiation> negotiation)
     : host_(host),
       number_(setup.number),
-      may_write_inputs_(setup.may_write_inputs),
       commands_(std::move(commands)),
       reports_(std::move(reports)),
       requests_(std::move(negotiation), this),
@@ -119,6 +106,10 @@ void ProcessWorker::open_channel(os::UniqueFd socket,
         const auto self = weak.lock();
         return self ? self->on_request(request) : MessageFields();
       });
+  slots_ = std::make_shared<LentSlots>(*host_.slots, *channel_, commands_,
+                                       reports_, setup.may_write_inputs);
+  reader_.emplace(*slots_, this);
+  writer_.emplace(*slots_, requests_);
   MessageFields fields;
   fields.add_number(protocol::kFieldVersion, protocol::kVersion)
       .add_number(protocol::kFieldNumber, number_)
@@ -189,6 +180,7 @@ void ProcessWorker::on_ready(const IncomingMessage& message) {
               static_cast<std::uint64_t>(protocol::Transport::kMessages)
           ? protocol::Transport::kMessages
           : protocol::Transport::kRing;
+  slots_->set_transport(transport_);
   if (life_ == Life::kStarting) life_ = Life::kReady;
   changed_.notify_all();
 }
@@ -212,15 +204,12 @@ void ProcessWorker::finish_close(MonotonicTime until) {
     changed_.wait(lock, is_gone);
   }
   channel_->close();
-  // Their release comes back here, so not under the lock.
-  std::map<std::uint32_t, std::unique_ptr<SlotStore::ResultSlot>> slots;
-  std::deque<InFlight> in_flight;
+  slots_->close();
+  std::deque<InFlight> in_flight;  // let go of without the lock
   std::map<std::uint64_t, stage::Frame> kept_inputs;
   const std::lock_guard lock(mutex_);
-  slots.swap(result_slots_);
   in_flight.swap(in_flight_);
   kept_inputs.swap(kept_inputs_);
-  files_.clear();
 }
 
 // The process is gone, by itself or not.
@@ -265,14 +254,19 @@ void ProcessWorker::on_hung_up(const std::string& violated_field) {
 
 // It broke a rule of the protocol: nothing that it says is worth anything.
 void ProcessWorker::end_because(const std::string& violated_field) {
-  const std::lock_guard lock(mutex_);
-  if (life_ == Life::kEnded || is_closing_) return;
-  if (!problem_)
-    problem_ = {name() + " broke the protocol: its '" + violated_field +
-                    "' is wrong. It has been ended.",
-                "docs/design/worker-protocol.md says what a worker program has "
-                "to send."};
-  child_.kill();
+  stage::Problem problem{
+      name() + " broke the protocol: its '" + violated_field +
+          "' is wrong. It has been ended.",
+      "docs/design/worker-protocol.md says what a worker program has to send."};
+  {
+    const std::lock_guard lock(mutex_);
+    if (life_ == Life::kEnded || is_closing_ || problem_) return;
+    problem_ = problem;
+    child_.kill();
+    changed_.notify_all();
+    if (life_ == Life::kStarting) return;  // wait_ready() tells
+  }
+  host_.workers_host->on_problem(problem);
 }
 
 // ---- The way out -----------------------------------------------------------
@@ -289,134 +283,16 @@ void ProcessWorker::submit(Job job) {
   }
   auto& area =
       commands_->payloads[(flight.number - 1) % protocol::kRingEntries];
-  core::FieldWriter to{std::span(area)};
-  bool is_reachable = encode_locked(flight, to);
-  flight.payload = to.written();
-  if (to.has_overflowed()) {
-    flight.big.resize(to.needed());
-    core::FieldWriter again{std::span(flight.big)};
-    is_reachable = encode_locked(flight, again);
-    flight.payload = flight.big;
-  }
-  if (!is_reachable)
+  if (!writer_->write(flight, area))
     GST_ERROR_OBJECT(host_.element,
                      "a memory of frame %" G_GUINT64_FORMAT
                      " cannot be reached by %s",
                      flight.job.sequence, name().c_str());
-  last_state_ = flight.job.sticky;
-  hand_over_locked(flight, to.has_overflowed());
+  hand_over_locked(flight);
 }
 
-bool ProcessWorker::encode_locked(InFlight& flight, core::FieldWriter& to) {
-  const Job& job = flight.job;
-  flight.inputs.clear();
-  flight.memories.clear();
-  if (job.sticky != last_state_) encode_state_locked(job, to);
-  for (const stage::EventPtr& event : job.prelude)
-    to.add(protocol::kEvent,
-           std::span<const std::byte>(encode_event(event.get())));
-  bool is_reachable = true;
-  if (job.frame) {
-    const bool may_write = may_write_inputs_ && !job.keep_original &&
-                           !job.frame.is_list() &&
-                           is_exclusive(job.frame.first());
-    is_reachable = write_frame(
-        job.frame,
-        [&](GstMemory* memory) {
-          return name_memory_locked(flight, memory, may_write);
-        },
-        to);
-  }
-  if (job.event)
-    to.add(protocol::kEvent,
-           std::span<const std::byte>(encode_event(job.event.get())));
-  if (job.query)
-    to.add(protocol::kQuery,
-           std::span<const std::byte>(encode_query(job.query.get())));
-  return is_reachable;
-}
-
-// Events that the worker has are named, the others sent.
-void ProcessWorker::encode_state_locked(const Job& job, core::FieldWriter& to) {
-  MessageFields fields;
-  const std::shared_ptr<stage::Epoch>& epoch = job.sticky->epoch();
-  fields.add_number(protocol::kFieldEpochId, requests_.number_of(epoch));
-  fields.add_number(protocol::kFieldPin, epoch->wants_pin() ? 1 : 0);
-  add_caps(fields, protocol::kFieldCaps, epoch->caps());
-  std::map<GstEvent*, std::uint64_t> known;
-  for (const stage::EventPtr& event : job.sticky->events()) {
-    const auto found = known_events_.find(event.get());
-    const bool is_new = found == known_events_.end();
-    const std::uint64_t id = is_new ? ++last_event_id_ : found->second;
-    known[event.get()] = id;
-    fields.add_number(protocol::kFieldEventId, id);
-    if (is_new)
-      fields.add_bytes(protocol::kFieldEvent, encode_event(event.get()));
-  }
-  to.add(protocol::kState, std::span<const std::byte>(fields.bytes()));
-  // Of what did not fit and is encoded again, all is still new.
-  if (!to.has_overflowed()) known_events_ = std::move(known);
-}
-
-std::optional<protocol::MemoryRecord> ProcessWorker::name_memory_locked(
-    InFlight& flight, GstMemory* memory, bool is_writable) {
-  const std::shared_ptr<const SharedFile> file = shared_file_of(memory);
-  if (!file) return std::nullopt;
-  const SlotName slot = slot_of_locked(file, memory);
-  flight.inputs.push_back(slot);
-  flight.memories.push_back(memory);
-  protocol::MemoryRecord record;
-  record.slot = slot.index;
-  record.generation = slot.generation;
-  record.offset = memory->offset;
-  record.bytes = memory->size;
-  if (is_writable && file->slot_class == protocol::SlotClass::kInPlace)
-    record.flags = protocol::kWritable;
-  return record;
-}
-
-// The worker maps a file once, when it first lies in a frame for it.
-SlotName ProcessWorker::slot_of_locked(
-    const std::shared_ptr<const SharedFile>& file, GstMemory* memory) {
-  const auto found = files_.find(file->id);
-  if (found != files_.end()) return found->second.slot;
-  forget_files_locked();
-  const SlotName slot =
-      *ownership_.give(SlotOwnership::SlotKind::kInput, file->bytes);
-  files_[file->id] = {file, slot};
-  // A result of another element's is an input here.
-  const bool is_in_place =
-      may_write_inputs_ && file->slot_class == protocol::SlotClass::kInPlace;
-  send_slot_locked(
-      slot,
-      is_in_place ? protocol::SlotClass::kInPlace : protocol::SlotClass::kInput,
-      file->bytes, gst_fd_memory_get_fd(memory));
-  return slot;
-}
-
-void ProcessWorker::forget_files_locked() {
-  std::erase_if(files_, [&](const auto& entry) {
-    if (!entry.second.file.expired()) return false;
-    MessageFields fields;
-    add_slot(fields, entry.second.slot);
-    channel_->send(protocol::kMessageSlotGone, fields);
-    ownership_.take_back(entry.second.slot);
-    return true;
-  });
-}
-
-void ProcessWorker::send_slot_locked(SlotName slot,
-                                     protocol::SlotClass slot_class,
-                                     std::uint64_t bytes, int fd) {
-  MessageFields fields;
-  add_slot(fields, slot);
-  fields.add_number(protocol::kFieldBytes, bytes)
-      .add_number(protocol::kFieldSlotClass,
-                  static_cast<std::uint64_t>(slot_class));
-  channel_->send(protocol::kMessageSlot, fields, std::span(&fd, 1));
-}
-
-void ProcessWorker::hand_over_locked(InFlight& flight, bool has_overflowed) {
+void ProcessWorker::hand_over_locked(InFlight& flight) {
+  const bool has_overflowed = !flight.big.empty();
   protocol::Command command;
   command.number = flight.number;
   command.sequence = flight.job.sequence;
@@ -425,7 +301,6 @@ void ProcessWorker::hand_over_locked(InFlight& flight, bool has_overflowed) {
   command.payload_bytes = static_cast<std::uint32_t>(flight.payload.size());
   if (flight.job.is_per_stream) command.flags |= protocol::kPerStream;
   const bool is_by_message = transport_ == protocol::Transport::kMessages;
-  command.messages = channel_->sent_messages();
   if (has_overflowed && !is_by_message)
     command.flags |= protocol::kPayloadFollows;
   if (has_overflowed || is_by_message) {
@@ -433,9 +308,9 @@ void ProcessWorker::hand_over_locked(InFlight& flight, bool has_overflowed) {
     fields.add_struct(protocol::kFieldDescriptor, command)
         .add_bytes(protocol::kFieldPayload, flight.payload);
     channel_->send(protocol::kMessageCommand, fields);
-    ++command.messages;  // the payload as well
   }
   if (is_by_message) return;
+  command.messages = channel_->sent_messages();
   const std::uint64_t entry = (flight.number - 1) % protocol::kRingEntries;
   commands_->commands[entry] = command;
   if (core::publish(commands_->submitted,
@@ -462,7 +337,8 @@ void ProcessWorker::set_dispatcher_sleeps(bool sleeps) {
 bool ProcessWorker::has_reports() const {
   const std::lock_guard lock(mutex_);
   if (in_flight_.empty()) return false;
-  return has_hung_up_ || !message_reports_.empty() ||
+  if (has_hung_up_ || !message_reports_.empty()) return true;
+  return transport_ == protocol::Transport::kRing &&
          reports_->completed.load(std::memory_order_acquire) !=
              static_cast<std::uint32_t>(taken_);
 }
@@ -484,6 +360,7 @@ std::optional<ProcessWorker::TakenReport> ProcessWorker::next_report_locked(
     message_reports_.pop_front();
     return taken;
   }
+  if (transport_ == protocol::Transport::kMessages) return std::nullopt;
   const std::uint32_t available =
       reports_->completed.load(std::memory_order_acquire) -
       static_cast<std::uint32_t>(taken_);
@@ -551,24 +428,20 @@ ProcessWorker::Finished ProcessWorker::fail(InFlight flight) {
 
 bool ProcessWorker::decode(InFlight& flight, const TakenReport& taken,
                            JobResult& result, std::string& problem) {
-  if (const char* wrong = core::check_payload(taken.payload)) {
-    problem = wrong;
-    return false;
-  }
   const protocol::Report& report = taken.report;
   result.flow = static_cast<GstFlowReturn>(report.flow);
   result.start = from_ns(report.start_ns);
   result.end = from_ns(report.end_ns);
   result.copied_buffers = report.copied_buffers;
   result.copied_bytes = report.copied_bytes;
-  if (!decode_outputs(flight, taken.payload, result.outputs, problem))
+  if (!reader_->read(flight, taken.payload, result.outputs, problem))
     return false;
   if (const auto answer = core::find_field(taken.payload, protocol::kQuery);
       answer && flight.job.query &&
       decode_answer(answer->value, flight.job.query.get()))
     result.answer = std::move(flight.job.query);
   if ((report.flags & protocol::kKeepsInputs) != 0) keep_inputs(flight);
-  if (is_starved()) empty_slots(result);
+  if (slots_->is_starved()) empty_slots(result);
   return true;
 }
 
@@ -606,166 +479,6 @@ void ProcessWorker::on_inputs_released(const IncomingMessage& message) {
   } else if (number > taken_) {  // its report has not been read yet
     kept_inputs_.try_emplace(number, stage::Frame());
   }
-}
-
-// Its next frame would find no result slot, and no new one may be made.
-bool ProcessWorker::is_starved() const {
-  const std::lock_guard lock(mutex_);
-  if (result_slots_.empty() || ownership_.result_slots_at_worker() != 0)
-    return false;
-  return !host_.slots->budget().has_room_for(
-      result_slots_.begin()->second->bytes());
-}
-
-bool ProcessWorker::decode_outputs(const InFlight& flight,
-                                   std::span<const std::byte> payload,
-                                   stage::Outputs& outputs,
-                                   std::string& problem) {
-  core::FieldReader fields(payload);
-  FrameReader frames;
-  for (;;) {
-    const std::optional<core::Field> field = fields.next();
-    if (const auto frame = frames.take_complete(field ? &*field : nullptr))
-      if (!add_frame(*frame, flight, outputs, problem)) return false;
-    if (!field) return true;
-    if (frames.take(*field) || field->tag != protocol::kEvent) continue;
-    if (!add_event(*field, flight.job, outputs, problem)) return false;
-  }
-}
-
-bool ProcessWorker::add_event(const core::Field& field, const Job& job,
-                              stage::Outputs& outputs, std::string& problem) {
-  stage::EventPtr event = decode_event(field.value);
-  if (!event) {
-    problem = "event";
-    return false;
-  }
-  if (GST_EVENT_TYPE(event.get()) == GST_EVENT_CAPS && !job.is_per_stream) {
-    GstCaps* caps = nullptr;
-    gst_event_parse_caps(event.get(), &caps);
-    // A worker program may leave this to us.
-    stage::Epoch& epoch = *job.sticky->epoch();
-    if (!epoch.bind(this, caps)) {
-      problem = "caps, which are not those of the other workers";
-      return false;
-    }
-    epoch.close();
-  }
-  outputs.emplace_back(GST_MINI_OBJECT_CAST(event.release()));
-  return true;
-}
-
-namespace {
-
-// What was sent with a command, as the worker saw it.
-std::optional<ParsedFrame> frame_of(std::span<const std::byte> payload) {
-  core::FieldReader fields(payload);
-  FrameReader frames;
-  for (;;) {
-    const std::optional<core::Field> field = fields.next();
-    if (auto frame = frames.take_complete(field ? &*field : nullptr))
-      return frame;
-    if (!field) return std::nullopt;
-    frames.take(*field);
-  }
-}
-
-GstBuffer* nth_buffer(const stage::Frame& frame, std::size_t n) {
-  GstBuffer* found = nullptr;
-  if (!frame) return nullptr;
-  frame.for_each([&](GstBuffer* buffer) {
-    if (n-- == 0) found = buffer;
-  });
-  return found;
-}
-
-}  // namespace
-
-bool ProcessWorker::add_frame(const ParsedFrame& parsed, const InFlight& flight,
-                              stage::Outputs& outputs, std::string& problem) {
-  // Outputs of one command are paired with its inputs by their place.
-  const std::size_t earlier = static_cast<std::size_t>(std::count_if(
-      outputs.begin(), outputs.end(),
-      [](const auto& item) { return !GST_IS_EVENT(item.get()); }));
-  const Job& job = flight.job;
-  const std::optional<ParsedFrame> sent = frame_of(flight.payload);
-  const stage::CapsPtr output_caps = job.sticky->epoch()->output_caps();
-  const bool keeps_caps =
-      !output_caps || job.sticky->caps() == nullptr ||
-      gst_caps_is_equal(output_caps.get(), job.sticky->caps());
-  std::vector<BufferPtr> buffers;
-  for (std::size_t i = 0; i < parsed.buffers.size(); ++i) {
-    const std::size_t place = earlier + i;
-    const bool has_original = sent && place < sent->buffers.size();
-    BufferPtr buffer = make_result(
-        parsed.buffers[i],
-        has_original ? nth_buffer(job.frame, place) : nullptr,
-        has_original ? &sent->buffers[place] : nullptr, keeps_caps,
-        [&](const protocol::MemoryRecord& record) {
-          return find_memory(record, flight, problem);
-        },
-        problem);
-    if (!buffer) return false;
-    buffers.push_back(std::move(buffer));
-  }
-  if (!parsed.is_list) {
-    for (BufferPtr& buffer : buffers)
-      outputs.emplace_back(GST_MINI_OBJECT_CAST(buffer.release()));
-    return true;
-  }
-  GstBufferList* list =
-      gst_buffer_list_new_sized(static_cast<guint>(buffers.size()));
-  for (BufferPtr& buffer : buffers) gst_buffer_list_add(list, buffer.release());
-  outputs.emplace_back(GST_MINI_OBJECT_CAST(list));
-  return true;
-}
-
-MemoryPtr ProcessWorker::find_memory(const protocol::MemoryRecord& record,
-                                     const InFlight& flight,
-                                     std::string& problem) {
-  const SlotName slot{record.slot, record.generation};
-  const std::vector<SlotName>& inputs = flight.inputs;
-  SlotStore::ResultSlot* result_slot = nullptr;
-  {
-    const std::lock_guard lock(mutex_);
-    if (const char* wrong = ownership_.check_use(record, inputs)) {
-      problem = wrong;
-      return nullptr;
-    }
-    if (const auto found = result_slots_.find(slot.index);
-        found != result_slots_.end())
-      result_slot = found->second.get();
-  }
-  const auto place = std::find(inputs.begin(), inputs.end(), slot);
-  if (place == inputs.end())
-    return result_slot->hand_out(record.offset, record.bytes);
-  GstMemory* input = flight.memories[static_cast<std::size_t>(
-      std::distance(inputs.begin(), place))];
-  if (record.offset == input->offset && record.bytes == input->size)
-    return stage::share(input);
-  return MemoryPtr(gst_memory_share(
-      input,
-      static_cast<gssize>(record.offset) - static_cast<gssize>(input->offset),
-      static_cast<gssize>(record.bytes)));
-}
-
-// On any thread: the last user has let go of the memory.
-void ProcessWorker::on_slot_released(SlotName slot) {
-  const std::lock_guard lock(mutex_);
-  if (has_hung_up_ ||
-      ownership_.owner(slot) != SlotOwnership::Owner::kDownstream)
-    return;
-  ownership_.release(slot);
-  if (transport_ == protocol::Transport::kMessages) {
-    MessageFields fields;
-    add_slot(fields, slot);
-    channel_->send(protocol::kMessageReleased, fields);
-    return;
-  }
-  commands_->released_slots[released_ % protocol::kMaxResultSlots] = slot.index;
-  if (core::publish(commands_->released, ++released_,
-                    reports_->worker_awaits_slot))
-    os::futex_wake(commands_->released);
 }
 
 // ---- Messages --------------------------------------------------------------
@@ -848,64 +561,37 @@ void ProcessWorker::on_report_message(const IncomingMessage& message) {
 }
 
 MessageFields ProcessWorker::on_need_slot(const IncomingMessage& request) {
-  const std::uint64_t bytes = request.number(protocol::kFieldBytes);
-  std::vector<std::unique_ptr<SlotStore::ResultSlot>> unused;
-  {
-    const std::lock_guard lock(mutex_);
-    core::FieldReader fields(request.fields);
-    SlotName given_back;
-    while (const std::optional<core::Field> field = fields.next()) {
-      if (field->tag == protocol::kFieldSlot)
-        given_back.index =
-            static_cast<std::uint32_t>(field->number().value_or(UINT32_MAX));
-      if (field->tag != protocol::kFieldGeneration) continue;
-      given_back.generation =
-          static_cast<std::uint32_t>(field->number().value_or(0));
-      if (ownership_.owner(given_back) != SlotOwnership::Owner::kWorker)
-        continue;
-      unused.push_back(std::move(result_slots_[given_back.index]));
-      result_slots_.erase(given_back.index);
-      ownership_.take_back(given_back);
-    }
+  std::vector<SlotName> unused;
+  core::FieldReader fields(request.fields);
+  SlotName slot;
+  while (const std::optional<core::Field> field = fields.next()) {
+    const auto number =
+        static_cast<std::uint32_t>(field->number().value_or(UINT32_MAX));
+    if (field->tag == protocol::kFieldSlot) slot.index = number;
+    if (field->tag != protocol::kFieldGeneration) continue;
+    slot.generation = number;
+    unused.push_back(slot);
   }
-  unused.clear();
+  slots_->take_back(unused);
+  std::string why;
+  const bool has_come =
+      slots_->add_result_slot(request.number(protocol::kFieldBytes), why);
+  if (!has_come) say_no_slot(why);
   MessageFields reply;
-  reply.add_number(protocol::kFieldResult, add_result_slot(bytes) ? 1 : 0);
+  reply.add_number(protocol::kFieldResult, has_come ? 1 : 0);
   return reply;
 }
 
-bool ProcessWorker::add_result_slot(std::uint64_t bytes) {
-  std::string why;
-  const auto name = std::make_shared<SlotName>();  // when it has one
-  const std::weak_ptr<ProcessWorker> weak = weak_from_this();
-  std::unique_ptr<SlotStore::ResultSlot> made = host_.slots->make_result_slot(
-      bytes,
-      [weak, name] {
-        if (const auto self = weak.lock()) self->on_slot_released(*name);
-      },
-      why);
-  std::unique_lock lock(mutex_);
-  const std::optional<SlotName> slot =
-      made ? ownership_.give(SlotOwnership::SlotKind::kResult, made->bytes())
-           : std::nullopt;
-  if (slot) {
-    *name = *slot;
-    send_slot_locked(*slot, protocol::SlotClass::kResult, made->bytes(),
-                     made->fd());
-    result_slots_[slot->index] = std::move(made);
-    return true;
-  }
-  const bool has_none = result_slots_.empty();
-  lock.unlock();
-  GST_DEBUG_OBJECT(host_.element, "no slot for %s: %s", this->name().c_str(),
+// With some, the worker waits for one to come back.
+void ProcessWorker::say_no_slot(const std::string& why) {
+  GST_DEBUG_OBJECT(host_.element, "no slot for %s: %s", name().c_str(),
                    why.c_str());
-  if (has_none)
-    host_.workers_host->on_problem(
-        {"There is no shared memory for the results of " + this->name() + ": " +
-             why + ".",
-         "Give the element more with the property 'max-bytes', or fewer "
-         "frames at a time with 'max-buffers' or 'max-workers'."});
-  return false;
+  if (slots_->has_result_slots()) return;
+  host_.workers_host->on_problem(
+      {"There is no shared memory for the results of " + name() + ": " + why +
+           ".",
+       "Give the element more with the property 'max-bytes', or fewer frames "
+       "at a time with 'max-buffers' or 'max-workers'."});
 }
 
 // The stage may have given something before it asked: that is decoded as a
@@ -923,16 +609,13 @@ MessageFields ProcessWorker::on_pad_query(const IncomingMessage& request) {
         asking.job.sticky = front.job.sticky;
         asking.job.is_per_stream = front.job.is_per_stream;
         asking.inputs = front.inputs;
-        asking.memories = front.memories;
-        for (GstMemory* memory : front.memories)
-          held.push_back(stage::share(memory));
+        for (const InputMemory& input : front.inputs)
+          held.push_back(stage::share(input.memory));
       }
     }
     std::string problem;
-    if (const char* wrong = core::check_payload(payload->value))
-      problem = wrong;
-    if (!asking.job.sticky || !problem.empty() ||
-        !decode_outputs(asking, payload->value, so_far, problem)) {
+    if (!asking.job.sticky ||
+        !reader_->read(asking, payload->value, so_far, problem)) {
       end_because(problem.empty() ? "payload of a query" : problem);
       return {};
     }

@@ -6,15 +6,16 @@
 // shared memory, taking what it reports, answering what it asks, and noticing
 // its death. The originals of its jobs stay here; only descriptors travel.
 // Not for: choosing what to run (dispatcher), other workers
-// (process/process_workers).
+// (process/process_workers), what is in commands and reports
+// (process/command_writer, process/report_reader).
 //
 // Nothing that the process writes is trusted: reports are copied, then checked.
 // One that breaks the rules is ended, with an error that names the field.
 //
 // Thread: thread-safe, but take_reports() on one thread at a time; messages are
 // handled on the thread of the IoThread. Lock order: the locks of the
-// dispatcher, then mutex_, then the channel's. mutex_ is not held while calling
-// GStreamer, but for reading buffers.
+// dispatcher, then mutex_, then those of LentSlots and Channel. mutex_ is not
+// held while calling GStreamer, but for reading buffers.
 #pragma once
 
 #include <condition_variable>
@@ -26,12 +27,12 @@
 #include <string>
 #include <vector>
 
-#include "core/slot_ownership.h"
 #include "os/child_process.h"
 #include "process/channel.h"
-#include "process/frame_codec.h"
+#include "process/command_writer.h"
 #include "process/io_thread.h"
-#include "process/slots.h"
+#include "process/lent_slots.h"
+#include "process/report_reader.h"
 #include "process/stage_requests.h"
 #include "process/worker_memory.h"
 #include "stage/workers.h"
@@ -100,19 +101,6 @@ class ProcessWorker final : public stage::Worker,
   bool event_at_output(GstEvent* event);  // (transfer none)
 
  private:
-  struct InFlight {
-    std::uint64_t number = 0;
-    stage::Job job;
-    std::span<const std::byte> payload;  // into the shared memory, or big
-    Bytes big;
-    // Where the memories of the frame lie. (transfer none: the job's)
-    std::vector<core::SlotName> inputs;
-    std::vector<GstMemory*> memories;
-  };
-  struct KnownFile {
-    std::weak_ptr<const SharedFile> file;
-    core::SlotName slot;
-  };
   struct Finished {
     core::Sequence sequence = 0;
     stage::JobResult result;
@@ -131,17 +119,7 @@ class ProcessWorker final : public stage::Worker,
   void watch();
 
   // The way out:
-  bool encode_locked(InFlight& flight, core::FieldWriter& to);
-  void encode_state_locked(const stage::Job& job, core::FieldWriter& to);
-  std::optional<core::protocol::MemoryRecord> name_memory_locked(
-      InFlight& flight, GstMemory* memory, bool is_writable);
-  core::SlotName slot_of_locked(const std::shared_ptr<const SharedFile>& file,
-                                GstMemory* memory);
-  void forget_files_locked();
-  void hand_over_locked(InFlight& flight, bool has_overflowed);
-  void send_slot_locked(core::SlotName slot,
-                        core::protocol::SlotClass slot_class,
-                        std::uint64_t bytes, int fd);
+  void hand_over_locked(InFlight& flight);
 
   // The way back:
   std::optional<TakenReport> next_report_locked(std::string& problem);
@@ -149,17 +127,7 @@ class ProcessWorker final : public stage::Worker,
   Finished fail(InFlight flight);
   bool decode(InFlight& flight, const TakenReport& taken,
               stage::JobResult& result, std::string& problem);
-  bool decode_outputs(const InFlight& flight,
-                      std::span<const std::byte> payload,
-                      stage::Outputs& outputs, std::string& problem);
-  bool add_frame(const ParsedFrame& parsed, const InFlight& flight,
-                 stage::Outputs& outputs, std::string& problem);
-  bool add_event(const core::Field& field, const stage::Job& job,
-                 stage::Outputs& outputs, std::string& problem);
-  MemoryPtr find_memory(const core::protocol::MemoryRecord& record,
-                        const InFlight& flight, std::string& problem);
   void keep_inputs(InFlight& flight);
-  bool is_starved() const;
   static void empty_slots(stage::JobResult& result);
 
   // Messages:
@@ -171,9 +139,8 @@ class ProcessWorker final : public stage::Worker,
   void on_bus_message(const IncomingMessage& message);
   void on_log(const IncomingMessage& message);
   MessageFields on_need_slot(const IncomingMessage& request);
-  bool add_result_slot(std::uint64_t bytes);
+  void say_no_slot(const std::string& why);
   MessageFields on_pad_query(const IncomingMessage& request);
-  void on_slot_released(core::SlotName slot);
   void on_hung_up(const std::string& violated_field);
   void end_because(const std::string& violated_field);
   void on_gone();
@@ -182,11 +149,12 @@ class ProcessWorker final : public stage::Worker,
 
   const ProcessHost host_;
   const unsigned number_;
-  const bool may_write_inputs_;
   SharedCommands commands_;
   SharedReports reports_;
   StageRequests requests_;
   std::shared_ptr<Channel> channel_;
+  std::shared_ptr<LentSlots> slots_;
+  std::optional<ReportReader> reader_;
 
   mutable std::mutex mutex_;
   std::condition_variable changed_;
@@ -205,13 +173,7 @@ class ProcessWorker final : public stage::Worker,
   // Frames that the stage still looks at after their command, by its number;
   // empty: it has let go of them before its report was read.
   std::map<std::uint64_t, stage::Frame> kept_inputs_;
-  core::SlotOwnership ownership_;
-  std::map<std::uint64_t, KnownFile> files_;  // by SharedFile::id
-  std::map<std::uint32_t, std::unique_ptr<SlotStore::ResultSlot>> result_slots_;
-  std::uint32_t released_ = 0;
-  std::shared_ptr<const stage::StickyState> last_state_;
-  std::map<GstEvent*, std::uint64_t> known_events_;  // those of last_state_
-  std::uint64_t last_event_id_ = 0;
+  std::optional<CommandWriter> writer_;
 };
 
 }  // namespace dispatch::process

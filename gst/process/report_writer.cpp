@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 #include "process/report_writer.h"
 
-
 #include "process/event_codec.h"
 
 namespace dispatch::process {
@@ -12,6 +11,11 @@ stage::Frame frame_of(stage::MiniObjectPtr item) {
   return GST_IS_BUFFER(item.get())
              ? stage::Frame(GST_BUFFER_CAST(item.release()))
              : stage::Frame(GST_BUFFER_LIST_CAST(item.release()));
+}
+
+bool is_empty_list(GstMiniObject* item) {
+  return GST_IS_BUFFER_LIST(item) &&
+         gst_buffer_list_length(GST_BUFFER_LIST_CAST(item)) == 0;
 }
 
 }  // namespace
@@ -49,11 +53,12 @@ void ReportWriter::write(const stage::Outputs& outputs,
   const auto name = [&](GstMemory* memory) { return slots_.name_of(memory); };
   for (const stage::MiniObjectPtr& item : outputs) {
     if (GST_IS_EVENT(item.get())) {
-      to.add(
-          core::protocol::kEvent,
-          std::span<const std::byte>(encode_event(GST_EVENT_CAST(item.get()))));
+      const Bytes event = encode_event(GST_EVENT_CAST(item.get()));
+      if (!event.empty())  // else it cannot leave the process
+        to.add(core::protocol::kEvent, std::span<const std::byte>(event));
       continue;
     }
+    if (is_empty_list(item.get())) continue;
     const stage::Frame frame = frame_of(stage::share(item.get()));
     write_frame(frame, name, to);
   }

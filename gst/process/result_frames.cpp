@@ -75,7 +75,7 @@ BufferPtr make_result(const ParsedBuffer& parsed, GstBuffer* original,
   for (const protocol::MemoryRecord& record : parsed.memories) {
     MemoryPtr memory = find(record);
     if (!memory) {
-      problem = "memory";
+      if (problem.empty()) problem = "memory";
       return nullptr;
     }
     gst_buffer_append_memory(result.get(), memory.release());

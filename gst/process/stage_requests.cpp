@@ -3,6 +3,8 @@
 
 #include <utility>
 
+#include "process/structure_text.h"
+
 namespace dispatch::process {
 
 namespace protocol = core::protocol;
@@ -24,7 +26,7 @@ MessageFields yes_or_no(bool result) {
 
 CapsPtr caps_of(const IncomingMessage& message, protocol::FieldTag tag) {
   if (!message.find(tag)) return nullptr;
-  return CapsPtr(gst_caps_from_string(message.text(tag).c_str()));
+  return parse_caps(message.text(tag));
 }
 
 void add_caps(MessageFields& fields, protocol::FieldTag tag, GstCaps* caps) {

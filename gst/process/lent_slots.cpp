@@ -1,0 +1,218 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+#include "process/lent_slots.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "core/handshake.h"
+#include "os/futex.h"
+
+namespace dispatch::process {
+
+namespace protocol = core::protocol;
+using core::SlotName;
+using core::SlotOwnership;
+
+namespace {
+
+void add_slot(MessageFields& fields, SlotName slot) {
+  fields.add_number(protocol::kFieldSlot, slot.index);
+  fields.add_number(protocol::kFieldGeneration, slot.generation);
+}
+
+// The memory that was sent and holds all that `record` names: a file may be
+// larger than what was sent of it.
+const InputMemory* input_around(const protocol::MemoryRecord& record,
+                                const std::vector<InputMemory>& inputs) {
+  for (const InputMemory& input : inputs) {
+    const bool is_named =
+        input.slot == SlotName{record.slot, record.generation};
+    const std::uint64_t start = input.memory->offset;
+    if (is_named && record.offset >= start &&
+        record.offset - start <= input.memory->size &&
+        record.bytes <= input.memory->size - (record.offset - start))
+      return &input;
+  }
+  return nullptr;
+}
+
+}  // namespace
+
+void LentSlots::set_transport(protocol::Transport transport) {
+  const std::lock_guard lock(mutex_);
+  transport_ = transport;
+}
+
+// ---- Inputs ----------------------------------------------------------------
+
+std::optional<protocol::MemoryRecord> LentSlots::name_input(GstMemory* memory,
+                                                            bool is_exclusive) {
+  const std::shared_ptr<const SharedFile> file = shared_file_of(memory);
+  if (!file) return std::nullopt;
+  protocol::MemoryRecord record;
+  {
+    const std::lock_guard lock(mutex_);
+    const SlotName slot = slot_of_locked(file, memory);
+    record.slot = slot.index;
+    record.generation = slot.generation;
+  }
+  record.offset = memory->offset;
+  record.bytes = memory->size;
+  if (is_exclusive && may_write_inputs_ &&
+      file->slot_class == protocol::SlotClass::kInPlace)
+    record.flags = protocol::kWritable;
+  return record;
+}
+
+// The worker maps a file once, when it first lies in a frame for it.
+SlotName LentSlots::slot_of_locked(
+    const std::shared_ptr<const SharedFile>& file, GstMemory* memory) {
+  const auto found = files_.find(file->id);
+  if (found != files_.end()) return found->second.slot;
+  forget_files_locked();
+  const SlotName slot =
+      *ownership_.give(SlotOwnership::SlotKind::kInput, file->bytes);
+  files_[file->id] = {file, slot};
+  // A result of another element's is an input here.
+  const bool is_in_place =
+      may_write_inputs_ && file->slot_class == protocol::SlotClass::kInPlace;
+  send_slot_locked(
+      slot,
+      is_in_place ? protocol::SlotClass::kInPlace : protocol::SlotClass::kInput,
+      file->bytes, gst_fd_memory_get_fd(memory));
+  return slot;
+}
+
+void LentSlots::forget_files_locked() {
+  std::erase_if(files_, [&](const auto& entry) {
+    if (!entry.second.file.expired()) return false;
+    MessageFields fields;
+    add_slot(fields, entry.second.slot);
+    channel_.send(protocol::kMessageSlotGone, fields);
+    ownership_.take_back(entry.second.slot);
+    return true;
+  });
+}
+
+void LentSlots::send_slot_locked(SlotName slot, protocol::SlotClass slot_class,
+                                 std::uint64_t bytes, int fd) {
+  MessageFields fields;
+  add_slot(fields, slot);
+  fields.add_number(protocol::kFieldBytes, bytes)
+      .add_number(protocol::kFieldSlotClass,
+                  static_cast<std::uint64_t>(slot_class));
+  channel_.send(protocol::kMessageSlot, fields, std::span(&fd, 1));
+}
+
+// ---- Results ---------------------------------------------------------------
+
+bool LentSlots::add_result_slot(std::uint64_t bytes, std::string& why) {
+  const auto name = std::make_shared<SlotName>();  // when it has one
+  const std::weak_ptr<LentSlots> weak = weak_from_this();
+  std::unique_ptr<SlotStore::ResultSlot> made = store_.make_result_slot(
+      bytes,
+      [weak, name] {
+        if (const auto self = weak.lock()) self->on_released(*name);
+      },
+      why);
+  if (!made) return false;
+  const std::lock_guard lock(mutex_);
+  const std::optional<SlotName> slot =
+      is_closed_
+          ? std::nullopt
+          : ownership_.give(SlotOwnership::SlotKind::kResult, made->bytes());
+  if (!slot) {
+    why = "the worker has as many result slots as there can be";
+    return false;
+  }
+  *name = *slot;
+  send_slot_locked(*slot, protocol::SlotClass::kResult, made->bytes(),
+                   made->fd());
+  results_[slot->index] = std::move(made);
+  return true;
+}
+
+void LentSlots::take_back(const std::vector<SlotName>& slots) {
+  std::vector<std::unique_ptr<SlotStore::ResultSlot>> unused;
+  const std::lock_guard lock(mutex_);
+  for (const SlotName slot : slots) {
+    const auto found = results_.find(slot.index);
+    if (found == results_.end() ||
+        ownership_.owner(slot) != SlotOwnership::Owner::kWorker)
+      continue;
+    unused.push_back(std::move(found->second));
+    results_.erase(found);
+    ownership_.take_back(slot);
+  }
+}
+
+bool LentSlots::has_result_slots() const {
+  const std::lock_guard lock(mutex_);
+  return !results_.empty();
+}
+
+bool LentSlots::is_starved() const {
+  const std::lock_guard lock(mutex_);
+  return !results_.empty() && ownership_.result_slots_at_worker() == 0 &&
+         !store_.budget().has_room_for(results_.begin()->second->bytes());
+}
+
+MemoryPtr LentSlots::use(const protocol::MemoryRecord& record,
+                         const std::vector<InputMemory>& inputs,
+                         std::string& problem) {
+  const SlotName slot{record.slot, record.generation};
+  std::vector<SlotName> names;
+  for (const InputMemory& input : inputs) names.push_back(input.slot);
+  SlotStore::ResultSlot* result = nullptr;
+  {
+    const std::lock_guard lock(mutex_);
+    if (const char* wrong = ownership_.check_use(record, names)) {
+      problem = wrong;
+      return nullptr;
+    }
+    const auto found = results_.find(slot.index);
+    if (found != results_.end()) result = found->second.get();
+  }
+  // It is downstream's now: nobody takes it back before that is released.
+  if (std::find(names.begin(), names.end(), slot) == names.end())
+    return result->hand_out(record.offset, record.bytes);
+  const InputMemory* input = input_around(record, inputs);
+  if (input == nullptr) {
+    problem = "offset";
+    return nullptr;
+  }
+  GstMemory* memory = input->memory;
+  if (record.offset == memory->offset && record.bytes == memory->size)
+    return stage::share(memory);
+  return MemoryPtr(gst_memory_share(
+      memory, static_cast<gssize>(record.offset - memory->offset),
+      static_cast<gssize>(record.bytes)));
+}
+
+// On any thread: the last user has let go of the memory.
+void LentSlots::on_released(SlotName slot) {
+  const std::lock_guard lock(mutex_);
+  if (is_closed_ || ownership_.owner(slot) != SlotOwnership::Owner::kDownstream)
+    return;
+  ownership_.release(slot);
+  if (transport_ == protocol::Transport::kMessages) {
+    MessageFields fields;
+    add_slot(fields, slot);
+    channel_.send(protocol::kMessageReleased, fields);
+    return;
+  }
+  commands_->released_slots[released_ % protocol::kMaxResultSlots] = slot.index;
+  if (core::publish(commands_->released, ++released_,
+                    reports_->worker_awaits_slot))
+    os::futex_wake(commands_->released);
+}
+
+void LentSlots::close() {
+  std::map<std::uint32_t, std::unique_ptr<SlotStore::ResultSlot>> results;
+  const std::lock_guard lock(mutex_);
+  is_closed_ = true;
+  results.swap(results_);
+  files_.clear();
+}
+
+}  // namespace dispatch::process
