@@ -288,10 +288,14 @@ void ProcessWorker::submit(Job job) {
                      "a memory of frame %" G_GUINT64_FORMAT
                      " cannot be reached by %s",
                      flight.job.sequence, name().c_str());
-  hand_over_locked(flight);
+  const bool has_to_wake = hand_over_locked(flight);
+  // Not under the lock, which the one that waits for the report will need.
+  lock.unlock();
+  if (has_to_wake) os::futex_wake(commands_->submitted);
 }
 
-void ProcessWorker::hand_over_locked(InFlight& flight) {
+// Whether the worker sleeps and has to be woken.
+bool ProcessWorker::hand_over_locked(InFlight& flight) {
   const bool has_overflowed = !flight.big.empty();
   protocol::Command command;
   command.number = flight.number;
@@ -309,14 +313,13 @@ void ProcessWorker::hand_over_locked(InFlight& flight) {
         .add_bytes(protocol::kFieldPayload, flight.payload);
     channel_->send(protocol::kMessageCommand, fields);
   }
-  if (is_by_message) return;
+  if (is_by_message) return false;
   command.messages = channel_->sent_messages();
   const std::uint64_t entry = (flight.number - 1) % protocol::kRingEntries;
   commands_->commands[entry] = command;
-  if (core::publish(commands_->submitted,
-                    static_cast<std::uint32_t>(flight.number),
-                    reports_->worker_sleeps))
-    os::futex_wake(commands_->submitted);
+  return core::publish(commands_->submitted,
+                       static_cast<std::uint32_t>(flight.number),
+                       reports_->worker_sleeps);
 }
 
 void ProcessWorker::abandon(core::Sequence sequence) {
@@ -442,7 +445,19 @@ bool ProcessWorker::decode(InFlight& flight, const TakenReport& taken,
     result.answer = std::move(flight.job.query);
   if ((report.flags & protocol::kKeepsInputs) != 0) keep_inputs(flight);
   if (slots_->is_starved()) empty_slots(result);
+  if (result.copied_buffers != 0 && *host_.requires_zero_copy)
+    refuse_copy(result);
   return true;
+}
+
+void ProcessWorker::refuse_copy(JobResult& result) {
+  host_.workers_host->on_problem(
+      {name() + " had to copy a result into shared memory, which "
+                "require-zero-copy forbids.",
+       "The stage writes in place, or gives memory of its own, as encoders do. "
+       "Set allow-in-place=true for the one; for the other, let it be copied "
+       "with require-zero-copy=false."});
+  result.flow = GST_FLOW_ERROR;
 }
 
 // Its slots go back at once, at the price of a copy each.
@@ -645,12 +660,31 @@ void ProcessWorker::on_bus_message(const IncomingMessage& message) {
   gst_element_post_message(host_.element, decoded.message.release());
 }
 
+namespace {
+
+// The category of that name in this process, whose threshold the user set; ours
+// if there is none.
+GstDebugCategory* category_named(const std::string& name) {
+  GSList* all = gst_debug_get_all_categories();
+  GstDebugCategory* found = process_worker_debug;
+  for (GSList* each = all; each != nullptr; each = each->next) {
+    auto* category = static_cast<GstDebugCategory*>(each->data);
+    if (name == gst_debug_category_get_name(category)) found = category;
+  }
+  g_slist_free(all);
+  return found;
+}
+
+}  // namespace
+
 void ProcessWorker::on_log(const IncomingMessage& message) {
   const std::string category = message.text(protocol::kFieldCategory);
-  const std::string text =
-      name() + ": " + category + ": " + message.text(protocol::kFieldText);
+  GstDebugCategory* here = category_named(category);
+  const std::string origin =
+      here == process_worker_debug ? name() + ": " + category : name();
+  const std::string text = origin + ": " + message.text(protocol::kFieldText);
   gst_debug_log_literal(
-      process_worker_debug,
+      here,
       static_cast<GstDebugLevel>(std::min<std::uint64_t>(
           message.number(protocol::kFieldLevel), GST_LEVEL_MEMDUMP)),
       message.text(protocol::kFieldFile).c_str(),

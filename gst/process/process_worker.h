@@ -18,6 +18,7 @@
 // held while calling GStreamer, but for reading buffers.
 #pragma once
 
+#include <atomic>
 #include <condition_variable>
 #include <deque>
 #include <map>
@@ -47,6 +48,7 @@ struct ProcessHost {
   IoThread* io = nullptr;
   SharedBell* bell = nullptr;
   stage::Reports* reports = nullptr;
+  const std::atomic<bool>* requires_zero_copy = nullptr;
 };
 
 struct ProcessWorkerSetup {
@@ -119,7 +121,7 @@ class ProcessWorker final : public stage::Worker,
   void watch();
 
   // The way out:
-  void hand_over_locked(InFlight& flight);
+  bool hand_over_locked(InFlight& flight);
 
   // The way back:
   std::optional<TakenReport> next_report_locked(std::string& problem);
@@ -129,6 +131,7 @@ class ProcessWorker final : public stage::Worker,
               stage::JobResult& result, std::string& problem);
   void keep_inputs(InFlight& flight);
   static void empty_slots(stage::JobResult& result);
+  void refuse_copy(stage::JobResult& result);
 
   // Messages:
   void on_message(IncomingMessage& message);

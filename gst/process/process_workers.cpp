@@ -53,6 +53,16 @@ stage::CapsPtr filtered(GstCaps* caps, GstCaps* filter) {
       gst_caps_intersect_full(filter, caps, GST_CAPS_INTERSECT_FIRST));
 }
 
+bool is_shared(const stage::Frame& frame) {
+  bool is_shared = true;
+  frame.for_each([&](GstBuffer* buffer) {
+    for (guint i = 0; i < gst_buffer_n_memory(buffer); ++i)
+      is_shared =
+          is_shared && shared_file_of(gst_buffer_peek_memory(buffer, i));
+  });
+  return is_shared;
+}
+
 // Memory that only one process can reach.
 const char* unreachable_feature(GstCaps* caps) {
   const GstCapsFeatures* features = gst_caps_get_features(caps, 0);
@@ -85,6 +95,7 @@ void ProcessWorkers::configure(
     const std::function<void(ProcessSettings&)>& change) {
   const std::lock_guard lock(mutex_);
   change(settings_);
+  requires_zero_copy_ = settings_.require_zero_copy;
 }
 
 // ---- Life cycle ------------------------------------------------------------
@@ -170,8 +181,13 @@ std::optional<Problem> ProcessWorkers::build(stage::ParsedStage,
 
 std::optional<Problem> ProcessWorkers::start_all(
     const stage::WorkersPlan& plan, const ProcessWorkerSetup& setup) {
-  const ProcessHost host{&host_,    element_,       &slots_,
-                         io_.get(), &bell_->bell(), bell_.get()};
+  const ProcessHost host{&host_,
+                         element_,
+                         &slots_,
+                         io_.get(),
+                         &bell_->bell(),
+                         bell_.get(),
+                         &requires_zero_copy_};
   ProcessWorkerSetup each = setup;
   for (each.number = 0; each.number < plan.count; ++each.number) {
     auto worker = ProcessWorker::start(host, each, plan.negotiation);
@@ -263,8 +279,20 @@ void ProcessWorkers::interrupt(bool on) {
   slots_.interrupt(on);
 }
 
+bool ProcessWorkers::refuse_copy() {
+  host_.on_problem(
+      {"A frame would have to be copied into shared memory, which "
+       "require-zero-copy forbids.",
+       "The element before this one does not use the memory that it was "
+       "offered. Set require-zero-copy=false to let it be copied, and see "
+       "'copies' in the property 'stats'."});
+  return false;
+}
+
 std::optional<stage::Frame> ProcessWorkers::bring_in(stage::Frame frame,
                                                      Copied& copied) {
+  if (requires_zero_copy_ && !is_shared(frame) && !refuse_copy())
+    return std::nullopt;
   bool is_complete = true;
   frame.map([&](BufferPtr buffer) {
     if (!is_complete) return buffer;
@@ -275,27 +303,18 @@ std::optional<stage::Frame> ProcessWorkers::bring_in(stage::Frame frame,
     is_complete = reachable != nullptr;
     return reachable ? std::move(reachable) : std::move(buffer);
   });
-  if (!is_complete) {
-    if (!is_interrupted_)
-      host_.on_problem(
-          {"There is no shared memory for a frame.",
-           "Give the element more with the property 'max-bytes', or fewer "
-           "frames at a time with 'max-buffers'."});
-    return std::nullopt;
-  }
-  if (copied.buffers != 0 && settings().require_zero_copy) {
+  if (is_complete) return frame;
+  if (!is_interrupted_)
     host_.on_problem(
-        {"A frame would have to be copied into shared memory, which "
-         "require-zero-copy forbids.",
-         "The element before this one does not use the memory that it was "
-         "offered. Set require-zero-copy=false to let it be copied, and see "
-         "'copies' in the property 'stats'."});
-    return std::nullopt;
-  }
-  return frame;
+        {"There is no shared memory for a frame.",
+         "Give the element more with the property 'max-bytes', or fewer "
+         "frames at a time with 'max-buffers'."});
+  return std::nullopt;
 }
 
 bool ProcessWorkers::offer_memory(GstQuery* query, unsigned min_buffers) {
+  // Upstream's frames lie in results of its own workers.
+  if (has_result_slots(query)) return false;
   // What the stage and downstream keep comes on top.
   guint kept = 0;
   if (gst_query_get_n_allocation_pools(query) > 0)
@@ -303,10 +322,14 @@ bool ProcessWorkers::offer_memory(GstQuery* query, unsigned min_buffers) {
                                         nullptr);
   auto offered = slots_.offer_pool(query, min_buffers + kept);
   if (offered) return true;
+  const bool is_huge = settings().huge_pages;
   host_.on_problem({"There is no shared memory for the frames: " +
                         offered.error().text() + ".",
-                    "Give the element more with the property 'max-bytes', or "
-                    "fewer frames at a time with 'max-buffers'."});
+                    is_huge ? "Reserve huge pages (sysctl vm.nr_hugepages), or "
+                              "set huge-pages=false."
+                            : "Give the element more with the property "
+                              "'max-bytes', or fewer frames at a time with "
+                              "'max-buffers'."});
   return false;
 }
 

@@ -81,6 +81,7 @@ class ProcessWorkers final : public stage::Workers {
   bool query_stage(bool is_at_output, GstQuery* query) const;
   bool query_caps(ProcessWorker& worker, bool is_at_output,
                   GstQuery* query) const;
+  bool refuse_copy();
   bool query_beyond(bool is_at_output, GstQuery* query) const;
 
   GstElement* const element_;
@@ -88,6 +89,7 @@ class ProcessWorkers final : public stage::Workers {
   stage::WorkersHost& host_;
   SlotStore slots_;
   std::atomic<bool> is_interrupted_{false};
+  std::atomic<bool> requires_zero_copy_{false};
   std::unique_ptr<IoThread> io_;
   std::shared_ptr<ReportBell> bell_;
   std::shared_ptr<stage::Negotiation> negotiation_;

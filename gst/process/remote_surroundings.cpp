@@ -217,9 +217,10 @@ bool RemoteSurroundings::query_downstream(core::Sequence sequence,
                           ? reply->find(protocol::kFieldQuery)
                           : std::nullopt;
   const bool is_answered = answer && decode_answer(answer->value, query);
-  if (!is_allocation || is_upstreams_query_) return is_answered;
+  if (!is_allocation) return is_answered;
+  // The stage may be asked by upstream and take this for its own output.
   offer_slots(query);
-  return true;
+  return is_answered || !is_upstreams_query_;
 }
 
 // What the stage gives is to lie in result slots from the start.
@@ -251,9 +252,10 @@ void RemoteSurroundings::offer_slots(GstQuery* query) {
   gst_buffer_pool_config_set_allocator(config, slots_.allocator(), &params);
   gst_buffer_pool_set_config(pool.get(), config);
   // Slots are made as they are needed: what downstream keeps at least is not
-  // asked for ahead.
+  // asked for ahead, but upstream has to know it.
+  if (!is_upstreams_query_) min = 0;
   if (has_pool) {
-    gst_query_set_nth_allocation_pool(query, 0, pool.get(), size, 0, 0);
+    gst_query_set_nth_allocation_pool(query, 0, pool.get(), size, min, 0);
   } else {
     gst_query_add_allocation_pool(query, pool.get(), size, 0, 0);
   }

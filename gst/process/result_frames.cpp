@@ -44,7 +44,9 @@ bool has_same_metas(const ParsedBuffer& a, const ParsedBuffer& b) {
 bool still_holds(const GstMetaInfo* info, bool keeps_caps, bool keeps_memory) {
   const gchar* const* tags = gst_meta_api_type_get_tags(info->api);
   if (tags == nullptr || tags[0] == nullptr) return true;
-  const bool is_of_memory = g_strv_contains(tags, "memory");
+  const bool is_of_memory =
+      g_strv_contains(tags, GST_META_TAG_MEMORY_STR) ||
+      g_strv_contains(tags, GST_META_TAG_MEMORY_REFERENCE_STR);
   if (is_of_memory) return keeps_memory;
   return keeps_caps;
 }

@@ -16,6 +16,9 @@ namespace {
 // More than can be in flight with frames of their own.
 constexpr std::size_t kMaxEpochs = 2 * protocol::kRingEntries;
 
+// In ALLOCATION queries that go downstream from here.
+constexpr char kHasSlots[] = "gst-dispatch-has-slots";
+
 MessageFields yes_or_no(bool result) {
   MessageFields reply;
   reply.add_number(protocol::kFieldResult, result ? 1 : 0);
@@ -23,6 +26,10 @@ MessageFields yes_or_no(bool result) {
 }
 
 }  // namespace
+
+bool has_result_slots(GstQuery* query) {
+  return gst_structure_has_field(gst_query_get_structure(query), kHasSlots);
+}
 
 CapsPtr caps_of(const IncomingMessage& message, protocol::FieldTag tag) {
   if (!message.find(tag)) return nullptr;
@@ -119,6 +126,8 @@ MessageFields StageRequests::pad_query(const IncomingMessage& request,
   } else if (!epoch || !GST_QUERY_IS_SERIALIZED(query.get())) {
     is_answered = negotiation_->query_downstream(query.get());
   } else if (GST_QUERY_TYPE(query.get()) == GST_QUERY_ALLOCATION) {
+    gst_structure_set(gst_query_writable_structure(query.get()), kHasSlots,
+                      G_TYPE_BOOLEAN, TRUE, nullptr);
     is_answered = negotiation_->allocation_at_output(
         *epoch, sequence, query.get(), is_upstreams, so_far);
   } else {

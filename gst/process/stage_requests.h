@@ -56,6 +56,10 @@ class StageRequests {
   std::uint64_t last_number_ = 0;
 };
 
+// Whether an ALLOCATION query (transfer none) comes from the stage of another
+// element with worker processes: what it gives lies in slots already.
+bool has_result_slots(GstQuery* query);
+
 // Caps as text in a field; null without it.
 stage::CapsPtr caps_of(const IncomingMessage& message,
                        core::protocol::FieldTag tag);

@@ -2,6 +2,7 @@
 #include "process/worker_program.h"
 
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include <csignal>
 #include <cstdio>
@@ -96,6 +97,8 @@ void WorkerProgram::run() {
   // The socket blocks: this takes what comes until it is closed.
   while (!is_over_ && channel_->receive_all(problem)) continue;
   if (!problem.empty()) std::fprintf(stderr, "wrong: %s\n", problem.c_str());
+  // The dispatcher is gone: nobody waits for what the stage is doing.
+  if (!is_over_) _exit(0);
 }
 
 // ---- Setup -----------------------------------------------------------------

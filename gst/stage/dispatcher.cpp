@@ -307,6 +307,13 @@ void Dispatcher::stamp_arrival_locked(Entry& entry) {
   entry.due_monotonic = entry.record.arrival + entry.slack_at_arrival;
 }
 
+// Whether the output has anything to do for a head that has just come: to wait
+// for its due time, if there is one, and it does not wake before that anyway.
+bool Dispatcher::concerns_output_locked(const Entry& head) const {
+  const std::optional<core::RunningTime> due = due_locked(head);
+  return due && (!output_wakes_at_ || *due < *output_wakes_at_);
+}
+
 GstFlowReturn Dispatcher::submit(
     Frame frame, const std::shared_ptr<const StickyState>& sticky) {
   const std::uint64_t bytes = frame.bytes();
@@ -332,8 +339,7 @@ GstFlowReturn Dispatcher::submit(
   sums_.on_arrival();
   ++frames_in_flight_;
   bytes_in_flight_ += bytes;
-  // A head without a due time has nothing for the output to do yet.
-  if (was_empty && entry.running_time) wake_output_locked();
+  if (was_empty && concerns_output_locked(entry)) wake_output_locked();
   assign_locked();
   return GST_FLOW_OK;
 }
@@ -590,18 +596,31 @@ bool Dispatcher::has_left_waiting_locked() {
          is_left_waiting_locked(*waiting, 0);
 }
 
+// When to wake at the latest. With nothing to wait for, and frames that come
+// in time, that is when the last frame was due: the next one will be due later,
+// and its coming needs no wake-up of its own.
+std::optional<core::RunningTime> Dispatcher::decide_wake_up(
+    const core::HeadVerdict& verdict) {
+  if (verdict.kind == core::HeadVerdict::Kind::kWaitUntil) return verdict.until;
+  if (!window_.is_empty()) return std::nullopt;
+  // Once: a stream that rests lets the output rest.
+  return std::exchange(last_due_, std::nullopt);
+}
+
 // What ends such a wait besides a report has rung the bell after look().
 void Dispatcher::wait_for_reports(Section& section,
                                   const core::HeadVerdict& verdict) {
   const std::shared_ptr<Reports> reports = reports_;
+  const std::optional<core::RunningTime> wake_up = decide_wake_up(verdict);
   std::optional<MonotonicTime> until;
+  if (wake_up) until = time_.to_monotonic(*wake_up);
   ClockIdPtr alarm;
-  if (verdict.kind == core::HeadVerdict::Kind::kWaitUntil) {
-    until = time_.to_monotonic(verdict.until);
-    if (!until) alarm = time_.new_wait(verdict.until);
-    if (!until && !alarm) return;  // left PLAYING just now
+  if (verdict.kind == core::HeadVerdict::Kind::kWaitUntil && !until) {
+    alarm = time_.new_wait(verdict.until);
+    if (!alarm) return;  // left PLAYING just now
   }
   const bool is_left_waiting = has_left_waiting_locked();
+  if (until) output_wakes_at_ = wake_up;
   if (is_left_waiting)
     until = std::min(until.value_or(MonotonicTime::max()),
                      steady_clock::now() + core::WakePolicy::kLongestWait);
@@ -613,6 +632,7 @@ void Dispatcher::wait_for_reports(Section& section,
   if (alarm) gst_clock_id_unschedule(alarm.get());
   section.lock();
   is_output_waiting_ = false;
+  output_wakes_at_.reset();
   // What was left waiting for a running worker has waited long enough.
   if (is_left_waiting && has_left_waiting_locked())
     assign_locked(/*awake=*/static_cast<unsigned>(idle_.size()));
@@ -712,6 +732,7 @@ void Dispatcher::release_result(Section& section) {
   const bool is_frame = head.kind == Entry::Kind::kFrame;
   const GstFlowReturn stage_flow = head.flow;
   const core::LatePolicy policy = policy_;
+  last_due_ = record.due;
   pop_locked();
   section.unlock();
 

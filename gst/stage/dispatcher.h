@@ -196,6 +196,7 @@ class Dispatcher final : public WorkerListener,
   Entry& append_locked(Entry::Kind kind,
                        const std::shared_ptr<const StickyState>& sticky);
   void stamp_arrival_locked(Entry& entry);
+  bool concerns_output_locked(const Entry& head) const;
   // `awake`: of the idle workers, how many need not be woken.
   void assign_locked(unsigned awake = 0);
   bool is_left_waiting_locked(const Entry& entry, unsigned awake) const;
@@ -218,6 +219,8 @@ class Dispatcher final : public WorkerListener,
   void wait_for_head(Section& section, const core::HeadVerdict& verdict);
   void wait_for_reports(Section& section, const core::HeadVerdict& verdict);
   bool has_left_waiting_locked();
+  std::optional<core::RunningTime> decide_wake_up(
+      const core::HeadVerdict& verdict);
   void ask_downstream(Section& section);
   void release_event(Section& section);
   void release_result(Section& section);
@@ -262,11 +265,14 @@ class Dispatcher final : public WorkerListener,
   bool is_submitter_waiting_ = false;
   core::Sequence first_after_flush_ = 0;
   bool is_output_waiting_ = false;
+  // The output wakes by itself then; a head that is due later need not wake it.
+  std::optional<core::RunningTime> output_wakes_at_;
   ClockIdPtr output_wait_;
   std::vector<EventPtr> prelude_;  // for the next frame's worker
 
   // Of run_output():
   Outputs outputs_;
+  std::optional<core::RunningTime> last_due_;  // of what left last
   bool has_said_no_bypass_ = false;
 };
 

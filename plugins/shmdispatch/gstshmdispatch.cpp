@@ -27,10 +27,10 @@
  * ! gaussianblur sigma=3 ! videoconvert" ! videoconvert ! autovideosink
  * ]| Blurs in as many processes as there are CPUs to be had.
  * |[
- * gst-launch-1.0 filesrc location=film.mp4 ! decodebin ! shmdispatch
- * stage="videoflip method=clockwise" max-workers=1 ! videoconvert !
- * autovideosink
- * ]| Turns a film in another process.
+ * gst-launch-1.0 videotestsrc num-buffers=100 ! shmdispatch stage="videoflip
+ * video-direction=90r" max-workers=1 ! shmdispatch stage="videoconvert ! edgetv
+ * ! videoconvert" ! videoconvert ! autovideosink
+ * ]| Two stages, each in processes of its own, and no copy in between.
  *
  * Since: 0.1
  */
