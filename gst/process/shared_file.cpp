@@ -93,14 +93,15 @@ FilePtr Register::find_or_add(GstMemory* memory,
   const std::lock_guard lock(mutex_);
   if ((file = find_locked(memory))) return file;
 
-  Known& known = known_[identity];
-  if (!(file = known.file.lock())) {
+  auto known = known_.find(identity);
+  if (known != known_.end()) file = known->second.file.lock();
+  if (!file) {
     if (!os::keeps_size(fd)) return nullptr;
     file = make_file(identity, os::size_of(fd), slot_class);
-    known = {.file = file, .is_foreign = is_foreign};
+    known = known_.insert_or_assign(identity, Known{file, is_foreign}).first;
   }
   if (file->bytes < memory->maxsize) return nullptr;
-  if (known.is_foreign) keep_locked(file, dropped);
+  if (known->second.is_foreign) keep_locked(file, dropped);
   gst_mini_object_set_qdata(GST_MINI_OBJECT_CAST(memory), file_quark(),
                             new FilePtr(file), free_note);
   return file;

@@ -124,8 +124,8 @@ gboolean dispose_memory(GstMiniObject* object) {
   if (!home) return TRUE;
   auto* const memory = reinterpret_cast<GstMemory*>(object);
   gst_memory_ref(memory);
-  memory->offset = 0;
-  memory->size = memory->maxsize;
+  cut(memory, 0, memory->maxsize);
+  memory->align = 0;
   GST_MINI_OBJECT_FLAGS(memory) = GST_MINI_OBJECT_FLAG_LOCKABLE;
   home->come_home(MemoryPtr(memory));
   return FALSE;
@@ -195,8 +195,8 @@ void let_go(MemoryPtr memory) {
 bool cut(GstMemory* memory, std::uint64_t offset, std::uint64_t bytes) {
   if (offset > memory->maxsize || bytes > memory->maxsize - offset)
     return false;
-  gst_memory_resize(memory, static_cast<gssize>(offset - memory->offset),
-                    bytes);
+  memory->offset = offset;
+  memory->size = bytes;
   return true;
 }
 

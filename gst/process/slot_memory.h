@@ -65,8 +65,8 @@ void give_home(GstMemory* memory, std::weak_ptr<MemoryHome> home);
 // Frees what has come home.
 void let_go(MemoryPtr memory);
 
-// All that `memory` has from `offset` on, cut to `bytes`. False, and nothing
-// done: it has less.
+// Makes `memory` (transfer none, nobody else's) that part of its slot. False,
+// and nothing done: the slot has less.
 bool cut(GstMemory* memory, std::uint64_t offset, std::uint64_t bytes);
 
 }  // namespace dispatch::process

@@ -7,11 +7,21 @@ namespace dispatch::process {
 
 MemoryPtr SlotRecycler::take(std::uint64_t bytes) {
   const std::lock_guard lock(mutex_);
+  MemoryPtr memory = withdraw_locked(bytes);
+  if (memory) ++out_[memory->maxsize];
+  return memory;
+}
+
+MemoryPtr SlotRecycler::withdraw(std::uint64_t bytes) {
+  const std::lock_guard lock(mutex_);
+  return withdraw_locked(bytes);
+}
+
+MemoryPtr SlotRecycler::withdraw_locked(std::uint64_t bytes) {
   const auto slot = waiting_.lower_bound(with_spare(bytes));
   if (slot == waiting_.end()) return nullptr;
   MemoryPtr memory = std::move(slot->second);
   waiting_.erase(slot);
-  ++out_[memory->maxsize];
   return memory;
 }
 

@@ -24,7 +24,9 @@ class SlotRecycler final : public MemoryHome,
   // The smallest slot that waits and has `bytes` and what is spare (here as
   // below); null if there is none.
   MemoryPtr take(std::uint64_t bytes);
-  // A slot that is new and will come back here: to be given out at once, or to
+  // Like take(), but it will not come back here unless it is given out anew.
+  MemoryPtr withdraw(std::uint64_t bytes);
+  // A slot that is new here and will come back: to be given out at once, or to
   // wait.
   MemoryPtr give_out(MemoryPtr fresh);
   void keep(MemoryPtr fresh);
@@ -46,6 +48,8 @@ class SlotRecycler final : public MemoryHome,
   void come_home(MemoryPtr memory) override;
 
  private:
+  MemoryPtr withdraw_locked(std::uint64_t bytes);
+
   mutable std::mutex mutex_;
   std::condition_variable changed_;
   std::multimap<std::uint64_t, MemoryPtr> waiting_;  // by size

@@ -66,6 +66,8 @@ MemoryPtr SlotSupply::take_for_copy(std::uint64_t bytes) {
   while (true) {
     const unsigned seen = copies->returns();
     if (MemoryPtr memory = copies->take(bytes)) return memory;
+    if (MemoryPtr memory = offered()->withdraw(bytes))
+      return copies->give_out(std::move(memory));
     if (MemoryPtr memory = make_for(*copies, bytes)) return memory;
     if (!copies->wait(seen)) return nullptr;
   }

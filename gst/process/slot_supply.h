@@ -29,11 +29,14 @@ class SlotSupply final : public SlotSource {
   // need the rest, however much a decoder or a queue would take.
   MemoryPtr take(std::uint64_t bytes) override;
   // Sees to it that there are `count` slots of `bytes`, those included that
-  // upstream has. An error says why not, and leaves everything as it was.
+  // upstream has, instead of what was promised for smaller frames. An error
+  // says why not.
   os::Result<bool> promise(std::uint64_t bytes, unsigned count);
 
-  // For copies of what upstream has in other memory. Waits for one that is out
-  // where the bound allows no new one. Null: interrupted, or nothing is out.
+  // For copies of what upstream has in other memory: of those that were
+  // promised to it as well, since it does not use them. Waits for a copy's slot
+  // that is out where the bound allows no new one. Null: interrupted, or none
+  // is out.
   MemoryPtr take_for_copy(std::uint64_t bytes);
   void interrupt(bool on);
 

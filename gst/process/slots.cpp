@@ -8,6 +8,7 @@
 
 #include <gst/video/video.h>
 
+#include "process/frame_codec.h"
 #include "process/shared_file.h"
 #include "process/slot_pool.h"
 #include "process/slot_supply.h"
@@ -94,20 +95,6 @@ bool is_all_shared(GstBuffer* buffer) {
   return true;
 }
 
-// Metas that speak of offsets hold: the bytes are the same and in the same
-// order. Those that only keep other memory alive would keep it for nothing.
-gboolean copy_meta(GstBuffer* from, GstMeta** meta, gpointer to) {
-  static const GQuark keeps_memory =
-      g_quark_from_static_string(GST_META_TAG_MEMORY_REFERENCE_STR);
-  const GstMetaInfo* const info = (*meta)->info;
-  GstMetaTransformCopy all = {.region = FALSE, .offset = 0, .size = G_MAXSIZE};
-  if (info->transform_func != nullptr &&
-      !gst_meta_api_type_has_tag(info->api, keeps_memory))
-    info->transform_func(static_cast<GstBuffer*>(to), *meta, from,
-                         _gst_meta_transform_copy, &all);
-  return TRUE;
-}
-
 BufferPtr copy_into_slot(GstBuffer* original, MemoryPtr slot) {
   const gsize bytes = gst_buffer_get_size(original);
   GstMapInfo map;
@@ -125,7 +112,8 @@ BufferPtr copy_into_slot(GstBuffer* original, MemoryPtr slot) {
                        static_cast<GstBufferCopyFlags>(
                            GST_BUFFER_COPY_FLAGS | GST_BUFFER_COPY_TIMESTAMPS),
                        0, -1);
-  gst_buffer_foreach_meta(original, copy_meta, copy.get());
+  // Metas that speak of offsets hold: the bytes are the same, in this order.
+  copy_metas(original, copy.get());
   return copy;
 }
 

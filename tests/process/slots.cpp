@@ -7,9 +7,11 @@
 #include <fcntl.h>
 #include <gtest/gtest.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
 #include <cstring>
 #include <future>
@@ -372,6 +374,51 @@ TEST(Slot, BeyondTheBoundIsPlainMemory) {
   EXPECT_EQ(sut.budget().level(), 2 * kPage);
 }
 
+TEST(Slot, OfHugePagesIsSealedAndCountedLikeOthers) {
+  constexpr std::uint64_t kHuge = 512 * kPage;
+  if (!os::create_memfd("test", kHuge, os::Pages::kHuge))
+    GTEST_SKIP() << "no huge pages are reserved";
+  SlotStore sut;
+  sut.set_pages(os::Pages::kHuge);
+  const MemoryPtr memory = alloc(sut, 1000);
+  EXPECT_EQ(sut.budget().level(), kHuge);
+  EXPECT_EQ(shared_file_of(memory.get())->bytes, kHuge);
+  fill(memory.get(), 1);
+  EXPECT_FALSE(can_be_written(fd_of(memory.get()), kHuge));
+  EXPECT_NE(ftruncate(fd_of(memory.get()), 0), 0);
+}
+
+// As many as are open, and no more.
+class NoMoreDescriptors {
+ public:
+  NoMoreDescriptors() {
+    getrlimit(RLIMIT_NOFILE, &before_);
+    const os::UniqueFd next(dup(0));
+    rlimit limit = before_;
+    limit.rlim_cur = static_cast<rlim_t>(next.get());
+    EXPECT_EQ(setrlimit(RLIMIT_NOFILE, &limit), 0);
+  }
+  ~NoMoreDescriptors() { setrlimit(RLIMIT_NOFILE, &before_); }
+
+ private:
+  rlimit before_{};
+};
+
+TEST(Slot, WithoutADescriptorIsPlainMemory) {
+  SlotStore sut;
+  const NoMoreDescriptors none;
+  const MemoryPtr memory = alloc(sut, 1000);
+  ASSERT_TRUE(memory);
+  EXPECT_EQ(file_id(memory.get()), 0U);
+  std::string why;
+  EXPECT_FALSE(sut.make_result_slot(
+      1000, [] {}, why));
+  EXPECT_NE(why.find("Too many open files"), std::string::npos) << why;
+  std::uint64_t copied = 0;
+  EXPECT_FALSE(sut.bring_in(plain_buffer(1000, 1), copied));
+  EXPECT_EQ(sut.budget().level(), 0U);
+}
+
 TEST(Slot, IsUsedAgainByTheNextOne) {
   SlotStore sut;
   std::set<std::uint64_t> files;
@@ -485,12 +532,12 @@ TEST(SharedFile, IsMadeOnceByManyThreads) {
   for (int round = 0; round < 200; ++round) {
     const MemoryPtr memory = fd_memory(foreign_file(kPage), kPage);
     std::latch start(kThreads);
-    std::vector<std::future<std::uint64_t>> ids;
-    for (int i = 0; i < kThreads; ++i)
-      ids.push_back(std::async(std::launch::async, [&] {
+    std::vector<std::future<std::uint64_t>> ids(kThreads);
+    for (auto& id : ids)
+      id = std::async(std::launch::async, [&] {
         start.arrive_and_wait();
         return file_id(memory.get());
-      }));
+      });
     std::set<std::uint64_t> different;
     for (auto& id : ids) different.insert(id.get());
     EXPECT_EQ(different.size(), 1U);
@@ -625,8 +672,8 @@ TEST(OfferedPool, HasPlainBuffersBeyondTheBoundAndForgetsThem) {
   const OfferedPool pool = pool_in(query.get());
   gst_buffer_pool_set_active(pool.pool.get(), TRUE);
   {
-    std::vector<BufferPtr> buffers;
-    for (int i = 0; i < 6; ++i) buffers.push_back(acquire(pool.pool.get()));
+    std::vector<BufferPtr> buffers(6);
+    for (BufferPtr& buffer : buffers) buffer = acquire(pool.pool.get());
     EXPECT_NE(file_id(buffers[1].get()), 0U);
     EXPECT_EQ(file_id(buffers[5].get()), 0U);
     EXPECT_EQ(gst_buffer_get_size(buffers[5].get()), kFrame);
@@ -642,7 +689,7 @@ TEST(OfferedPool, OfAnotherSizeReplacesTheSlotsOfTheLast) {
   const QueryPtr query =
       allocation_query("video/x-raw,format=I420,width=640,height=480");
   ASSERT_TRUE(sut.offer_pool(query.get(), 5));
-  EXPECT_EQ(sut.budget().level(), 5 * 113 * kPage);
+  EXPECT_EQ(sut.budget().level(), 565 * kPage);
 }
 
 TEST(OfferedPool, DropsWhatNobodyUses) {
@@ -685,6 +732,7 @@ class SlotSink {
   std::vector<std::uint64_t> files;  // of each buffer; 0: none
   std::vector<gsize> sizes;          // of the memory
   std::vector<gint> strides;         // of the first plane; 0: unknown
+  std::uint64_t highest_level = 0;
   std::string error;
 
  private:
@@ -704,6 +752,7 @@ class SlotSink {
   void see(GstBuffer* buffer) {
     GstMemory* const memory = gst_buffer_peek_memory(buffer, 0);
     const GstVideoMeta* const meta = gst_buffer_get_video_meta(buffer);
+    highest_level = std::max(highest_level, store.budget().level());
     files.push_back(gst_buffer_n_memory(buffer) == 1 ? file_id(memory) : 0);
     sizes.push_back(memory->maxsize);
     strides.push_back(meta != nullptr ? meta->stride[0] : 0);
@@ -759,6 +808,20 @@ TEST(SlotsFromUpstream, AvdecH264DecodesIntoThem) {
   EXPECT_EQ(different(sut.files).count(0), 0U);
   for (const gsize size : sut.sizes) EXPECT_GE(size, 3144960U);
   for (const gint stride : sut.strides) EXPECT_EQ(stride, 1920);
+}
+
+// What it asks for beyond the bound it gets as plain memory.
+TEST(SlotsFromUpstream, AvdecH264GoesOnBeyondTheBound) {
+  SlotSink sut(
+      "videotestsrc num-buffers=30 ! "
+      "video/x-raw,format=I420,width=320,height=240 ! "
+      "x264enc speed-preset=ultrafast ! h264parse ! avdec_h264",
+      3);
+  sut.store.budget().set_max_bytes(3 * kFrameSlot);
+  sut.run();
+  EXPECT_EQ(sut.error, "");
+  EXPECT_EQ(sut.files.size(), 30U);
+  EXPECT_LE(sut.highest_level, 3 * kFrameSlot);
 }
 
 // From the allocator alone.
@@ -865,6 +928,20 @@ TEST(BringIn, UsesTheSameSlotsAgain) {
   EXPECT_EQ(sut.budget().level(), 2 * kFrameSlot);
 }
 
+TEST(BringIn, UsesWhatWasOfferedToUpstreamInVain) {
+  SlotStore sut;
+  sut.budget().set_max_bytes(3 * kFrameSlot);
+  ASSERT_TRUE(sut.offer_pool(allocation_query(kFrameCaps).get(), 3));
+  std::vector<BufferPtr> in_use(3);
+  for (int i = 0; i < 30; ++i) {
+    std::uint64_t copied = 0;
+    in_use[i % 3].reset();
+    in_use[i % 3] = sut.bring_in(plain_buffer(kFrame, 1), copied);
+    ASSERT_TRUE(in_use[i % 3]);
+  }
+  EXPECT_EQ(sut.budget().level(), 3 * kFrameSlot);
+}
+
 TEST(BringIn, WaitsForASlotAtTheBound) {
   SlotStore sut;
   sut.budget().set_max_bytes(kFrameSlot);
@@ -886,9 +963,9 @@ TEST(BringIn, WaitsForSmallerSlotsToMakeRoom) {
   SlotStore sut;
   sut.budget().set_max_bytes(4 * kPage);
   std::uint64_t copied = 0;
-  std::vector<BufferPtr> small;
-  for (int i = 0; i < 4; ++i)
-    small.push_back(sut.bring_in(plain_buffer(pages(1), 1), copied));
+  std::vector<BufferPtr> small(4);
+  for (BufferPtr& buffer : small)
+    buffer = sut.bring_in(plain_buffer(pages(1), 1), copied);
   auto large = std::async(std::launch::async, [&] {
     std::uint64_t bytes = 0;
     return sut.bring_in(plain_buffer(pages(4), 2), bytes);

@@ -12,6 +12,7 @@
 #include <cstring>
 #include <future>
 #include <map>
+#include <mutex>
 #include <set>
 #include <thread>
 
@@ -96,7 +97,8 @@ class OtherSide {
       std::make_unique<ReportRegion>();
 
  private:
-  bool on_request(std::uint64_t bytes, std::vector<SlotName> unused) {
+  bool on_request(std::uint64_t bytes, const std::vector<SlotName>& unused) {
+    const std::lock_guard lock(mutex_);
     requests.push_back(bytes);
     for (const SlotName& name : unused) {
       given_back.push_back(name);
@@ -107,14 +109,16 @@ class OtherSide {
     return true;
   }
 
+  std::mutex mutex_;  // one request at a time
   std::uint32_t next_index_ = 0;
   std::map<std::uint32_t, std::unique_ptr<SlotStore::ResultSlot>> results_;
 
  public:
-  WorkerSlots worker{*commands, *reports,
-                     [this](std::uint64_t bytes, std::vector<SlotName> unused) {
-                       return on_request(bytes, std::move(unused));
-                     }};
+  WorkerSlots worker{
+      *commands, *reports,
+      [this](std::uint64_t bytes, const std::vector<SlotName>& unused) {
+        return on_request(bytes, unused);
+      }};
 };
 
 MemoryPtr alloc(WorkerSlots& worker, std::uint64_t bytes,
@@ -498,9 +502,10 @@ TEST(WorkerSlots, CopyABufferOfSeveralMemories) {
   OtherSide dispatcher;
   const BufferPtr buffer(gst_buffer_new());
   for (const std::uint8_t value : {1, 2}) {
+    const gsize end = gst_buffer_get_size(buffer.get());
     gst_buffer_append_memory(buffer.get(),
                              gst_allocator_alloc(nullptr, 100, nullptr));
-    gst_buffer_memset(buffer.get(), (value - 1) * 100U, value, 100);
+    gst_buffer_memset(buffer.get(), end, value, 100);
   }
   const MemoryPtr copy = dispatcher.worker.copy(buffer.get());
   EXPECT_EQ(byte_at(copy.get(), 99), 1);
@@ -726,14 +731,10 @@ TEST(WorkerSlots, EndAllTheirWaits) {
   report(dispatcher, pages(1));
   dispatcher.gives_slots = false;
   for (int round = 0; round < 200; ++round) {
-    std::vector<std::future<MemoryPtr>> waits;
-    for (int i = 0; i < 3; ++i)
-      waits.push_back(std::async(std::launch::async, [&] {
-        // Not under the lock of on_request(): it only refuses here.
-        GstAllocationParams params{};
-        return MemoryPtr(
-            gst_allocator_alloc(dispatcher.worker.allocator(), 1, &params));
-      }));
+    std::vector<std::future<MemoryPtr>> waits(3);
+    for (auto& wait : waits)
+      wait = std::async(std::launch::async,
+                        [&] { return alloc(dispatcher.worker, 1); });
     dispatcher.worker.interrupt(true);
     for (auto& wait : waits) EXPECT_FALSE(wait.get());
     dispatcher.worker.interrupt(false);
@@ -793,7 +794,7 @@ TEST(WorkerSlots, CarryFramesRoundWithoutACopy) {
 // Elements of a stage, in their usual ways.
 TEST(WorkerSlots, AreWhatElementsWriteInto) {
   OtherSide dispatcher;
-  constexpr gsize kFrame = 64 * 64 * 4;
+  constexpr gsize kFrame = 16384;  // 64 x 64 of AYUV
   const MemoryPtr frame = input_frame(dispatcher.store, kFrame, 100);
   const SlotName input = dispatcher.send_input(frame.get(), SlotClass::kInput);
   GstHarness* const stage =
