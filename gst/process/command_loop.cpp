@@ -41,6 +41,7 @@ struct CommandLoop::InputHold {
   std::uint64_t number = 0;
   std::atomic<bool> is_reported{false};
 
+  explicit InputHold(std::shared_ptr<Channel> to) : channel(std::move(to)) {}
   ~InputHold() {
     if (!is_reported) return;
     MessageFields fields;
@@ -80,7 +81,8 @@ CommandLoop::~CommandLoop() {
   thread_.join();
 }
 
-void CommandLoop::start() {
+void CommandLoop::start(std::function<void()> on_first_report) {
+  on_first_report_ = std::move(on_first_report);
   thread_ = std::thread([this] {
     pthread_setname_np(pthread_self(), "shmd:stage");
     run();
@@ -106,6 +108,7 @@ void CommandLoop::run() {
         regions_.commands->commands[taken_ % protocol::kRingEntries];
     ++taken_;
     run_one(command);
+    if (on_first_report_) std::exchange(on_first_report_, nullptr)();
   }
 }
 
@@ -167,8 +170,7 @@ void CommandLoop::run_one(const protocol::Command& command) {
   }
   slots_.interrupt(false);
   slots_.take_released();
-  hold_ = std::make_shared<InputHold>();
-  hold_->channel = channel_;
+  if (!hold_) hold_ = std::make_shared<InputHold>(channel_);
   hold_->number = command.number;
 
   Job job;
@@ -349,7 +351,7 @@ void CommandLoop::report(const protocol::Command& command, JobResult& result,
     regions_.bell->rings.fetch_add(1, std::memory_order_acq_rel);
     os::futex_wake(regions_.bell->rings);
   }
-  hold_.reset();
+  if (hold_->is_reported) hold_.reset();  // else it serves again
 }
 
 }  // namespace dispatch::process

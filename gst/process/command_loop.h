@@ -10,6 +10,7 @@
 
 #include <atomic>
 #include <condition_variable>
+#include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -38,7 +39,8 @@ class CommandLoop {
               RemoteSurroundings& surroundings, core::Duration spin);
   ~CommandLoop();  // ends the thread; the stage must not block any more
 
-  void start();
+  // `on_first_report`: on the thread, when the stage has chosen its caps.
+  void start(std::function<void()> on_first_report);
   // The payload of a command that was too large for shared memory.
   void on_payload(std::uint64_t number, Bytes payload);
   // Messages have been handled.
@@ -77,6 +79,7 @@ class CommandLoop {
   std::thread thread_;
 
   // Of the thread:
+  std::function<void()> on_first_report_;
   std::uint64_t taken_ = 0;
   std::shared_ptr<const stage::StickyState> sticky_;
   std::shared_ptr<RemoteEpoch> epoch_;

@@ -115,7 +115,7 @@ void WorkerProgram::on_setup(IncomingMessage& message) {
   if (copy_ || !map(message, problem) || !build(message, problem))
     ready.add_text(protocol::kFieldText, problem);
   channel_->send(protocol::kMessageReady, ready);
-  if (problem.empty()) loop_->start();
+  if (problem.empty()) loop_->start([this] { dump("NEGOTIATED"); });
 }
 
 bool WorkerProgram::map(IncomingMessage& message, std::string& problem) {
