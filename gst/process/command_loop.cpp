@@ -181,7 +181,7 @@ void CommandLoop::run_one(const protocol::Command& command) {
   if (command.due_ns != protocol::kNoDueTime)
     job.due = core::MonotonicTime(core::Duration(command.due_ns));
   if (is_whole && job.sticky) {
-    surroundings_.begin(epoch_->id(), job.query != nullptr);
+    surroundings_.begin(epoch_->id(), job.query.get());
     copy_.run(job, result);
   } else {
     GST_ERROR("command %" G_GUINT64_FORMAT " cannot be read", command.number);

@@ -161,6 +161,8 @@ void ProcessWorkers::set_on_all(const ProcessWorkerSetup::Property& property) {
 
 std::optional<Problem> ProcessWorkers::build(stage::ParsedStage,
                                              stage::WorkersPlan plan) {
+  // What is set may have changed since READY.
+  if (std::optional<Problem> problem = check()) return problem;
   auto command = worker_command(settings().worker_command);
   if (!command)
     return Problem{

@@ -43,6 +43,8 @@ class ProcessWorkers final : public stage::Workers {
   void configure(const std::function<void(ProcessSettings&)>& change);
   // Bytes of shared memory for frames: what there is now.
   std::uint64_t level() { return slots_.budget().level(); }
+  // The most that there may be; 0 before READY.
+  std::uint64_t max_level() { return slots_.budget().max_bytes(); }
 
   std::optional<stage::Problem> check() override;
   std::optional<stage::Problem> build(stage::ParsedStage first,

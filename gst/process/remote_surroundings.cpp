@@ -132,9 +132,9 @@ std::shared_ptr<stage::Negotiation> RemoteSurroundings::negotiation() {
 }
 
 void RemoteSurroundings::begin(std::uint64_t epoch_id,
-                               bool is_upstreams_query) {
+                               const GstQuery* upstreams) {
   epoch_id_ = epoch_id;
-  is_upstreams_query_ = is_upstreams_query;
+  upstreams_query_ = upstreams;
 }
 
 RemoteSurroundings::PeerCaps::PeerCaps(GstCaps* caps) {
@@ -196,11 +196,12 @@ bool RemoteSurroundings::query_downstream(core::Sequence sequence,
                                           GstQuery* query,
                                           stage::Outputs& so_far) {
   const bool is_allocation = GST_QUERY_TYPE(query) == GST_QUERY_ALLOCATION;
+  const bool is_upstreams = query == upstreams_query_;
   MessageFields fields;
   fields.add_number(protocol::kFieldDirection, 1)
       .add_number(protocol::kFieldSequence, sequence)
       .add_number(protocol::kFieldEpochId, epoch_id_)
-      .add_number(protocol::kFieldNumber, is_upstreams_query_ ? 1 : 0)
+      .add_number(protocol::kFieldNumber, is_upstreams ? 1 : 0)
       .add_bytes(protocol::kFieldQuery, encode_query(query));
   if (!so_far.empty() && writer_.bring_in(so_far)) {
     core::FieldWriter measure({});
@@ -217,10 +218,10 @@ bool RemoteSurroundings::query_downstream(core::Sequence sequence,
                           ? reply->find(protocol::kFieldQuery)
                           : std::nullopt;
   const bool is_answered = answer && decode_answer(answer->value, query);
-  if (!is_allocation) return is_answered;
-  // The stage may be asked by upstream and take this for its own output.
+  // Upstream's memory is not for the stage to give.
+  if (!is_allocation || is_upstreams) return is_answered;
   offer_slots(query);
-  return is_answered || !is_upstreams_query_;
+  return true;
 }
 
 // What the stage gives is to lie in result slots from the start.
@@ -238,11 +239,10 @@ void RemoteSurroundings::offer_slots(GstQuery* query) {
   GstVideoInfo info;
   if (caps == nullptr || !gst_video_info_from_caps(&info, caps)) return;
   guint size = static_cast<guint>(GST_VIDEO_INFO_SIZE(&info));
-  guint min = 0;
   const bool has_pool = gst_query_get_n_allocation_pools(query) > 0;
   if (has_pool) {
     guint their_size = 0;
-    gst_query_parse_nth_allocation_pool(query, 0, nullptr, &their_size, &min,
+    gst_query_parse_nth_allocation_pool(query, 0, nullptr, &their_size, nullptr,
                                         nullptr);
     size = std::max(size, their_size);
   }
@@ -252,10 +252,9 @@ void RemoteSurroundings::offer_slots(GstQuery* query) {
   gst_buffer_pool_config_set_allocator(config, slots_.allocator(), &params);
   gst_buffer_pool_set_config(pool.get(), config);
   // Slots are made as they are needed: what downstream keeps at least is not
-  // asked for ahead, but upstream has to know it.
-  if (!is_upstreams_query_) min = 0;
+  // asked for ahead.
   if (has_pool) {
-    gst_query_set_nth_allocation_pool(query, 0, pool.get(), size, min, 0);
+    gst_query_set_nth_allocation_pool(query, 0, pool.get(), size, 0, 0);
   } else {
     gst_query_add_allocation_pool(query, pool.get(), size, 0, 0);
   }

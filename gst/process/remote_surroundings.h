@@ -49,8 +49,9 @@ class RemoteSurroundings final
   // For the StageCopy.
   std::shared_ptr<stage::Negotiation> negotiation();
 
-  // What runs from now on: for its queries. `epoch` may be null.
-  void begin(std::uint64_t epoch_id, bool is_upstreams_query);
+  // What runs from now on: for its queries. `upstreams` (borrowed) (nullable):
+  // the query that upstream asks the stage; others are the stage's own.
+  void begin(std::uint64_t epoch_id, const GstQuery* upstreams);
 
   // Answers CAPS queries that leave the stage on this thread with `caps` (null:
   // they are asked again), as long as it lives.
@@ -83,7 +84,7 @@ class RemoteSurroundings final
   std::shared_ptr<stage::Negotiation> negotiation_;
   // Of the thread in the stage:
   std::uint64_t epoch_id_ = 0;
-  bool is_upstreams_query_ = false;
+  const GstQuery* upstreams_query_ = nullptr;
 };
 
 }  // namespace dispatch::process

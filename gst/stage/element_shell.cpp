@@ -255,7 +255,8 @@ void install_common_properties(GObjectClass* klass,
   g_object_class_install_property(
       klass, kPropertyMaxBytes,
       g_param_spec_uint64("max-bytes", "Maximum bytes", texts.max_bytes, 0,
-                          G_MAXUINT64, defaults.max_bytes, kMutablePlaying));
+                          G_MAXUINT64, defaults.max_bytes,
+                          texts.max_bytes_flags));
   g_object_class_install_property(
       klass, kPropertyStats,
       g_param_spec_boxed("stats", "Statistics", texts.stats, GST_TYPE_STRUCTURE,

@@ -52,6 +52,7 @@ enum CommonProperty : guint {
 struct PropertyTexts {
   const char* max_workers;
   const char* max_bytes;
+  GParamFlags max_bytes_flags;  // when it may be set
   const char* stats;
   guint max_max_workers;
 };

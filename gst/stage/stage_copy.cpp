@@ -251,7 +251,7 @@ bool StageCopy::query_at_output(GstQuery* query) {
       return negotiation_->accept_caps_at_output(*epoch, this, query);
     case GST_QUERY_ALLOCATION:
       return negotiation_->allocation_at_output(*epoch, job_->sequence, query,
-                                                job_->query != nullptr,
+                                                query == job_->query.get(),
                                                 result_->outputs);
     default:
       return GST_QUERY_IS_SERIALIZED(query)

@@ -170,7 +170,14 @@ static void gst_shm_dispatch_get_property(GObject* object, guint id,
                                           GValue* value,
                                           GParamSpec* pspec) noexcept {
   auto* self = GST_SHM_DISPATCH(object);
-  if (id == stage::kPropertyMaxBytes) {
+  if (id == stage::kPropertyStats) {
+    /* Here max-bytes is the bound on the shared memory. */
+    GstStructure* stats = self->impl->stats("application/x-shmdispatch-stats");
+    gst_structure_set(stats, "max-bytes", G_TYPE_UINT64,
+                      self->workers->max_level(), "current-level-bytes",
+                      G_TYPE_UINT64, self->workers->level(), nullptr);
+    g_value_take_boxed(value, stats);
+  } else if (id == stage::kPropertyMaxBytes) {
     g_value_set_uint64(value, self->workers->settings().max_bytes);
   } else if (id == PROP_SHARED_BYTES) {
     g_value_set_uint64(value, self->workers->level());
@@ -282,6 +289,8 @@ static void gst_shm_dispatch_class_init(GstShmDispatchClass* klass) {
        .max_bytes = "Hard bound on the shared memory for frames and results, "
                     "in bytes (0 = automatic: half of what can be had, at most "
                     "4 GiB)",
+       .max_bytes_flags = static_cast<GParamFlags>(stage::kReadWrite |
+                                                   GST_PARAM_MUTABLE_READY),
        .stats = "What happened to the frames since READY: frames-in = applied "
                 "+ bypassed + repeated + dropped + in-flight; see "
                 "docs/elements/shmdispatch.md for all fields",

@@ -172,6 +172,7 @@ static void gst_worker_pool_class_init(GstWorkerPoolClass* klass) {
                       "gives)",
        .max_bytes = "The window in bytes of the frames in flight; one frame "
                     "always has room (0 = automatic: 256 MiB)",
+       .max_bytes_flags = stage::kMutablePlaying,
        .stats = "What happened to the frames since READY: frames-in = applied "
                 "+ bypassed + repeated + dropped + in-flight; see "
                 "docs/elements/workerpool.md for all fields",
