@@ -47,6 +47,8 @@ LAYERS = {
     'gst/core': (('core/',), is_core_header, False),
     'gst/os': (('core/', 'os/'), is_os_header, True),
     'gst/stage': (('core/', 'os/', 'stage/'), is_stage_header, True),
+    'gst/process': (('core/', 'os/', 'process/', 'stage/'), is_stage_header,
+                    True),
 }
 
 
