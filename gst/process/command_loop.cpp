@@ -9,10 +9,9 @@
 
 #include "core/handshake.h"
 #include "os/futex.h"
-#include "process/meta_codec.h"
-#include "process/stage_requests.h"
 
-GST_DEBUG_CATEGORY_STATIC(command_loop_debug);
+// Also of command_reader.cpp.
+GST_DEBUG_CATEGORY(command_loop_debug);
 #define GST_CAT_DEFAULT command_loop_debug
 
 namespace dispatch::process {
@@ -24,31 +23,11 @@ using std::chrono::steady_clock;
 
 namespace {
 
-GQuark hold_quark() {
-  static const GQuark quark =
-      g_quark_from_static_string("gst-dispatch-input-hold");
-  return quark;
-}
-
 std::int64_t to_ns(core::MonotonicTime time) {
   return time.time_since_epoch().count();
 }
 
 }  // namespace
-
-struct CommandLoop::InputHold {
-  std::shared_ptr<Channel> channel;
-  std::uint64_t number = 0;
-  std::atomic<bool> is_reported{false};
-
-  explicit InputHold(std::shared_ptr<Channel> to) : channel(std::move(to)) {}
-  ~InputHold() {
-    if (!is_reported) return;
-    MessageFields fields;
-    fields.add_number(protocol::kFieldNumber, number);
-    channel->send(protocol::kMessageInputsReleased, fields);
-  }
-};
 
 CommandLoop::CommandLoop(const WorkerRegions& regions,
                          std::shared_ptr<Channel> channel,
@@ -61,7 +40,8 @@ CommandLoop::CommandLoop(const WorkerRegions& regions,
       slots_(slots),
       writer_(writer),
       surroundings_(surroundings),
-      spin_(spin) {
+      spin_(spin),
+      reader_(channel_, slots) {
   GST_DEBUG_CATEGORY_INIT(command_loop_debug, "dispatchcommands", 0,
                           "what a worker process is told to do");
 }
@@ -175,13 +155,13 @@ void CommandLoop::run_one(const protocol::Command& command) {
 
   Job job;
   JobResult result;
-  const bool is_whole = read_job(payload, job);
+  const bool is_whole = reader_.read(payload, hold_, job);
   job.sequence = command.sequence;
   job.is_per_stream = (command.flags & protocol::kPerStream) != 0;
   if (command.due_ns != protocol::kNoDueTime)
     job.due = core::MonotonicTime(core::Duration(command.due_ns));
   if (is_whole && job.sticky) {
-    surroundings_.begin(epoch_->id(), job.query.get());
+    surroundings_.begin(reader_.epoch_id(), job.query.get());
     copy_.run(job, result);
   } else {
     GST_ERROR("command %" G_GUINT64_FORMAT " cannot be read", command.number);
@@ -189,114 +169,6 @@ void CommandLoop::run_one(const protocol::Command& command) {
     result.start = result.end = steady_clock::now();
   }
   report(command, result, job);
-}
-
-bool CommandLoop::read_job(std::span<const std::byte> payload, Job& job) {
-  core::FieldReader fields(payload);
-  FrameReader frames;
-  std::vector<stage::EventPtr> events;
-  for (;;) {
-    const std::optional<core::Field> field = fields.next();
-    if (const auto frame = frames.take_complete(field ? &*field : nullptr))
-      if (!read_frame(*frame, job)) return false;
-    if (!field) break;
-    if (frames.take(*field)) continue;
-    if (field->tag == protocol::kState) read_state(field->value);
-    if (field->tag == protocol::kEvent)
-      events.push_back(decode_event(field->value));
-    if (field->tag == protocol::kQuery) job.query = decode_query(field->value);
-  }
-  job.sticky = sticky_;
-  std::erase(events, nullptr);
-  // Without a frame, the event is the job.
-  if (!job.frame && !events.empty()) {
-    job.event = std::move(events.back());
-    events.pop_back();
-  }
-  job.prelude = std::move(events);
-  return true;
-}
-
-void CommandLoop::read_state(std::span<const std::byte> state) {
-  core::FieldReader fields(state);
-  std::uint64_t epoch_id = 0;
-  bool pin = false;
-  stage::CapsPtr caps;
-  std::uint64_t event_id = 0;
-  std::map<std::uint64_t, stage::EventPtr> events;
-  while (const std::optional<core::Field> field = fields.next()) {
-    switch (field->tag) {
-      case protocol::kFieldEpochId:
-        epoch_id = field->number().value_or(0);
-        break;
-      case protocol::kFieldPin:
-        pin = field->number().value_or(0) != 0;
-        break;
-      case protocol::kFieldCaps:
-        caps.reset(gst_caps_from_string(std::string(field->text()).c_str()));
-        break;
-      case protocol::kFieldEventId:
-        event_id = field->number().value_or(0);
-        if (const auto known = events_.find(event_id); known != events_.end())
-          events[event_id] = stage::share(known->second.get());
-        break;
-      case protocol::kFieldEvent:
-        if (stage::EventPtr event = decode_event(field->value))
-          events[event_id] = std::move(event);
-        break;
-      default:
-        break;
-    }
-  }
-  if (!epoch_ || epoch_->id() != epoch_id)
-    epoch_ = std::make_shared<RemoteEpoch>(channel_, epoch_id, caps.get(), pin);
-  events_ = std::move(events);
-  sticky_ = stage::StickyState().in_epoch(epoch_);
-  for (const auto& [id, event] : events_)
-    sticky_ = sticky_->with(event.get(), epoch_);
-}
-
-BufferPtr CommandLoop::read_buffer(const ParsedBuffer& parsed) {
-  BufferPtr buffer(gst_buffer_new());
-  for (const protocol::MemoryRecord& record : parsed.memories) {
-    MemoryPtr memory = slots_.wrap(record);
-    if (!memory) {
-      GST_ERROR(
-          "slot %u, generation %u is not known, or has no %" G_GUINT64_FORMAT
-          " bytes at %" G_GUINT64_FORMAT,
-          record.slot, record.generation, record.bytes, record.offset);
-      return nullptr;
-    }
-    gst_mini_object_set_qdata(
-        GST_MINI_OBJECT_CAST(memory.get()), hold_quark(),
-        new std::shared_ptr<InputHold>(hold_), [](gpointer hold) {
-          delete static_cast<std::shared_ptr<InputHold>*>(hold);
-        });
-    gst_buffer_append_memory(buffer.get(), memory.release());
-  }
-  apply(parsed.record, buffer.get());
-  for (const std::span<const std::byte> meta : parsed.metas)
-    if (const char* wrong = read_meta(buffer.get(), meta))
-      GST_WARNING("a meta cannot be read: %s", wrong);
-  return buffer;
-}
-
-bool CommandLoop::read_frame(const ParsedFrame& parsed, Job& job) {
-  if (!parsed.is_list) {
-    BufferPtr buffer = read_buffer(parsed.buffers.front());
-    if (!buffer) return false;
-    job.frame = stage::Frame(buffer.release());
-    return true;
-  }
-  GstBufferList* list = gst_buffer_list_new();
-  bool is_whole = true;
-  for (const ParsedBuffer& each : parsed.buffers) {
-    BufferPtr buffer = read_buffer(each);
-    is_whole = is_whole && buffer;
-    if (buffer) gst_buffer_list_add(list, buffer.release());
-  }
-  job.frame = stage::Frame(list);
-  return is_whole;
 }
 
 // ---- Reporting -------------------------------------------------------------

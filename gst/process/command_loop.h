@@ -17,6 +17,7 @@
 #include <thread>
 
 #include "process/channel.h"
+#include "process/command_reader.h"
 #include "process/remote_surroundings.h"
 #include "process/report_writer.h"
 #include "process/worker_slots.h"
@@ -53,15 +54,8 @@ class CommandLoop {
   void run_one(const core::protocol::Command& command);
   bool wait_for_messages(std::uint64_t count);
   std::optional<Bytes> late_payload(std::uint64_t number);
-  bool read_job(std::span<const std::byte> payload, stage::Job& job);
-  void read_state(std::span<const std::byte> state);
-  bool read_frame(const ParsedFrame& parsed, stage::Job& job);
-  BufferPtr read_buffer(const ParsedBuffer& parsed);
   void report(const core::protocol::Command& command, stage::JobResult& result,
               stage::Job& job);
-
-  // Told when the last memory of a frame's input is let go of.
-  struct InputHold;
 
   const WorkerRegions regions_;
   const std::shared_ptr<Channel> channel_;
@@ -81,10 +75,8 @@ class CommandLoop {
   // Of the thread:
   std::function<void()> on_first_report_;
   std::uint64_t taken_ = 0;
-  std::shared_ptr<const stage::StickyState> sticky_;
-  std::shared_ptr<RemoteEpoch> epoch_;
-  std::map<std::uint64_t, stage::EventPtr> events_;  // by their ids
-  std::shared_ptr<InputHold> hold_;                  // of the command
+  CommandReader reader_;
+  std::shared_ptr<InputHold> hold_;  // of the command
 };
 
 }  // namespace dispatch::process

@@ -36,7 +36,7 @@ constexpr char kUsage[] =
 // One worker, from its setup to its end.
 class WorkerProgram {
  public:
-  WorkerProgram(os::UniqueFd socket, const WorkerProgramHooks& hooks);
+  explicit WorkerProgram(os::UniqueFd socket);
   ~WorkerProgram();
 
   // Until the dispatcher says so, or is gone.
@@ -61,7 +61,6 @@ class WorkerProgram {
   void dump(const char* when);
   static GstBusSyncReply on_bus(GstBus*, GstMessage* message, gpointer self);
 
-  const WorkerProgramHooks& hooks_;
   std::string element_name_;
   std::shared_ptr<Channel> channel_;
   os::Mapping commands_;
@@ -76,10 +75,8 @@ class WorkerProgram {
   bool is_over_ = false;
 };
 
-WorkerProgram::WorkerProgram(os::UniqueFd socket,
-                             const WorkerProgramHooks& hooks)
-    : hooks_(hooks),
-      channel_(std::make_shared<Channel>(
+WorkerProgram::WorkerProgram(os::UniqueFd socket)
+    : channel_(std::make_shared<Channel>(
           std::move(socket),
           [this](IncomingMessage& message) { on_message(message); },
           [this](IncomingMessage& request) { return on_request(request); })) {}
@@ -172,7 +169,6 @@ bool WorkerProgram::build(const IncomingMessage& message,
       surroundings_->negotiation(), std::make_shared<core::OriginalKeeping>());
   copy_->watch_abandoned(&regions_.commands->abandoned_end);
   set_properties(message.fields);
-  if (hooks_.on_copy) hooks_.on_copy(copy_->bin(), number);
   GstElement* bin = copy_->bin();
   GstBus* bus = gst_bus_new();
   gst_bus_set_sync_handler(bus, on_bus, this, nullptr);
@@ -387,7 +383,7 @@ int explain(const char* why) {
 
 }  // namespace
 
-int run_worker_program(int argc, char** argv, const WorkerProgramHooks& hooks) {
+int run_worker_program(int argc, char** argv) {
   if (argc > 1 && std::string_view(argv[1]) == "--help") {
     std::fputs(kUsage, stdout);
     return 0;
@@ -403,7 +399,7 @@ int run_worker_program(int argc, char** argv, const WorkerProgramHooks& hooks) {
   // A Ctrl-C in a terminal is for the dispatcher, which then ends this.
   std::signal(SIGINT, SIG_IGN);
   gst_init(&argc, &argv);
-  WorkerProgram(os::UniqueFd(static_cast<int>(socket)), hooks).run();
+  WorkerProgram(os::UniqueFd(static_cast<int>(socket))).run();
   return 0;
 }
 
