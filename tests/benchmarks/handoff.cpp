@@ -6,13 +6,11 @@
 // Flood: as fast as it goes, from a source that costs next to nothing. Round:
 // one frame in flight, from the push to its arrival at the sink.
 
-#include <condition_variable>
 #include <cstdint>
-#include <mutex>
 #include <string>
-#include <utility>
 #include <vector>
 
+#include "arrival.h"
 #include "bench.h"
 #include "pipeline.h"
 #include "report.h"
@@ -60,36 +58,6 @@ void flood(const std::string& middle, int frames, Flood& result) {
       static_cast<double>(bench::process_cpu_ns() - begin_cpu_ns) / frames);
 }
 
-// Takes the time when a frame arrives, then wakes the pushing thread.
-// Thread-safe.
-class Arrival {
- public:
-  explicit Arrival(GstPad* pad) {
-    gst_pad_add_probe(pad, GST_PAD_PROBE_TYPE_BUFFER, on_buffer, this, nullptr);
-  }
-
-  std::int64_t wait() {
-    std::unique_lock lock(mutex_);
-    arrived_.wait(lock, [this] { return arrival_ns_ != 0; });
-    return std::exchange(arrival_ns_, 0);
-  }
-
- private:
-  static GstPadProbeReturn on_buffer(GstPad*, GstPadProbeInfo*,
-                                     gpointer self_pointer) {
-    const std::int64_t now_ns = bench::monotonic_ns();
-    auto* self = static_cast<Arrival*>(self_pointer);
-    const std::lock_guard lock(self->mutex_);
-    self->arrival_ns_ = now_ns;
-    self->arrived_.notify_one();
-    return GST_PAD_PROBE_OK;
-  }
-
-  std::mutex mutex_;
-  std::condition_variable arrived_;
-  std::int64_t arrival_ns_ = 0;
-};
-
 struct Round {
   std::vector<double> p50_us;
   std::vector<double> p99_us;
@@ -97,7 +65,7 @@ struct Round {
 
 void rounds(const std::string& middle, int count, Round& result) {
   bench::Pipeline pipeline(middle + kSink + " async=false");
-  Arrival arrival(pipeline.pad("sink", "sink"));
+  bench::Arrival arrival(pipeline.pad("sink", "sink"));
   pipeline.set_state(GST_STATE_PLAYING);
   bench::Feeder feeder(pipeline.pad("x", "sink"), nullptr);
   std::vector<double> round_us;

@@ -47,6 +47,13 @@ void Pipeline::set_state(GstState state) {
   }
 }
 
+void Pipeline::start() {
+  if (gst_element_set_state(pipeline_, GST_STATE_PLAYING) ==
+      GST_STATE_CHANGE_FAILURE) {
+    fail("The pipeline cannot be started.");
+  }
+}
+
 void Pipeline::wait_for_eos() {
   g_autoptr(GstBus) bus = gst_element_get_bus(pipeline_);
   g_autoptr(GstMessage) message = gst_bus_timed_pop_filtered(

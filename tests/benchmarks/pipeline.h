@@ -28,6 +28,8 @@ class Pipeline {
 
   // Waits until the state is reached.
   void set_state(GstState state);
+  // To PLAYING, without waiting for frames of other processes.
+  void start();
   void wait_for_eos();
 
  private:
@@ -44,6 +46,7 @@ class Feeder {
   Feeder(const Feeder&) = delete;
   Feeder& operator=(const Feeder&) = delete;
 
+  GstPad* pad() const { return pad_; }  // (transfer none)
   // (transfer full) buffer.
   void push(GstBuffer* buffer);
   void push_eos();

@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+//
+// One frame in flight: the pushing thread waits until the frame has arrived.
+//
+// Thread: wait() on one thread; the arrivals come on any.
+#pragma once
+
+#include <condition_variable>
+#include <cstdint>
+#include <mutex>
+
+#include <gst/gst.h>
+
+namespace bench {
+
+// Takes the time when a frame passes a pad, then wakes the waiting thread.
+class Arrival {
+ public:
+  enum class Look { kAway, kAtAllBytes };
+  // With kAtAllBytes, a frame has arrived when all its bytes have been read.
+  explicit Arrival(GstPad* pad, Look look = Look::kAway);
+  Arrival(const Arrival&) = delete;
+  Arrival& operator=(const Arrival&) = delete;
+
+  // When the next frame arrived, in monotonic_ns().
+  std::int64_t wait();
+
+ private:
+  static GstPadProbeReturn on_buffer(GstPad*, GstPadProbeInfo* info,
+                                     gpointer self_pointer);
+
+  const Look look_;
+  std::mutex mutex_;
+  std::condition_variable arrived_;
+  std::int64_t arrival_ns_ = 0;
+};
+
+}  // namespace bench
