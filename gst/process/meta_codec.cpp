@@ -469,6 +469,11 @@ bool is_sendable(const GstMetaInfo* info) {
   return !says_nothing(info) && form_of(info).has_value();
 }
 
+bool is_sent(GstMeta* meta, GstBuffer* buffer) {
+  core::FieldWriter nowhere({});
+  return !says_nothing(meta->info) && write_meta(meta, buffer, nowhere);
+}
+
 unsigned write_metas(GstBuffer* buffer, core::FieldWriter& to) {
   unsigned others = 0;
   gpointer state = nullptr;

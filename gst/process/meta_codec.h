@@ -96,7 +96,7 @@ struct Region {
 static_assert(sizeof(Region) == 24);
 
 // Whether metas of this kind have a form as bytes. A single one may still have
-// none, see write_metas().
+// none, see is_sent().
 bool is_sendable(const GstMetaInfo* info);
 
 // Writes every sendable meta of `buffer` (transfer none) as one field
@@ -105,6 +105,9 @@ bool is_sendable(const GstMetaInfo* info);
 // that point beyond the memory. Not counted, because they say nothing of the
 // frame: the due time, and metas that only keep memory alive.
 unsigned write_metas(GstBuffer* buffer, core::FieldWriter& to);
+
+// Whether write_metas() writes this one of the metas of `buffer`.
+bool is_sent(GstMeta* meta, GstBuffer* buffer);
 
 // Adds the meta in `bytes` (a copy, not trusted) to `buffer` (transfer none,
 // writable, its memory and flags already in it). What is wrong with it, or

@@ -629,30 +629,24 @@ bool TextReader::guess(const Token& token, Value& result) {
   return true;
 }
 
-// Whether it is worth beginning.
-bool may_be_text(std::string_view text) {
-  return text.size() <= kMaxTextBytes &&
-         text.find('\0') == std::string_view::npos;
-}
-
 }  // namespace
 
 StructurePtr parse_structure(std::string_view text) {
-  if (!may_be_text(text)) return nullptr;
+  if (text.size() > kMaxTextBytes) return nullptr;
   TextReader reader(text, 0);
   StructurePtr result = reader.structure();
   return reader.is_at_end() ? std::move(result) : nullptr;
 }
 
 CapsPtr parse_caps(std::string_view text) {
-  if (!may_be_text(text)) return nullptr;
+  if (text.size() > kMaxTextBytes) return nullptr;
   TextReader reader(text, 0);
   CapsPtr result = reader.caps();
   return reader.is_at_end() ? std::move(result) : nullptr;
 }
 
 TagListPtr parse_tags(std::string_view text) {
-  if (!may_be_text(text)) return nullptr;
+  if (text.size() > kMaxTextBytes) return nullptr;
   TextReader reader(text, 0);
   TagListPtr result = reader.tags();
   return reader.is_at_end() ? std::move(result) : nullptr;

@@ -4,10 +4,12 @@
 #include <gtest/gtest.h>
 
 #include <array>
+#include <atomic>
 #include <cstring>
 #include <functional>
 #include <random>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include <gst/audio/audio.h>
@@ -35,7 +37,7 @@ struct Written {
 };
 
 Written write(const BufferPtr& buffer) {
-  alignas(8) static std::array<std::byte, 64 * 1024> space;
+  alignas(8) static std::array<std::byte, core::protocol::kPayloadBytes> space;
   core::FieldWriter to(space);
   Written result;
   result.others = write_metas(buffer.get(), to);
@@ -177,10 +179,10 @@ TEST(MetaCodec, LeavesOutAnAlignmentThatIsNone) {
 }
 
 TEST(MetaCodec, BringsBackAPartOfAPicture) {
-  const BufferPtr original = buffer_of(64 * 4 * 64);
+  const BufferPtr original = buffer_of(16384);
   // The lower right quarter: its last line ends with the buffer.
-  std::array<gsize, GST_VIDEO_MAX_PLANES> offset = {32 * 64 * 4 + 32 * 4};
-  std::array<gint, GST_VIDEO_MAX_PLANES> stride = {64 * 4};
+  std::array<gsize, GST_VIDEO_MAX_PLANES> offset = {8192 + 128};
+  std::array<gint, GST_VIDEO_MAX_PLANES> stride = {256};
   gst_buffer_add_video_meta_full(original.get(), GST_VIDEO_FRAME_FLAG_NONE,
                                  GST_VIDEO_FORMAT_RGBA, 32, 32, 1,
                                  offset.data(), stride.data());
@@ -190,7 +192,7 @@ TEST(MetaCodec, BringsBackAPartOfAPicture) {
 }
 
 TEST(MetaCodec, BringsBackAField) {
-  const BufferPtr original = buffer_of(64 * 32);
+  const BufferPtr original = buffer_of(2048);
   gst_buffer_add_video_meta(original.get(), GST_VIDEO_FRAME_FLAG_NONE,
                             GST_VIDEO_FORMAT_GRAY8, 64, 64);
   EXPECT_EQ(write(original).others, 1U);
@@ -200,7 +202,7 @@ TEST(MetaCodec, BringsBackAField) {
 
 TEST(MetaCodec, BringsBackPlanesInMemoriesOfTheirOwn) {
   const BufferPtr original(gst_buffer_new());
-  for (const gsize bytes : {64 * 64, 64 * 32})
+  for (const gsize bytes : {4096, 2048})
     gst_buffer_append_memory(original.get(),
                              gst_allocator_alloc(nullptr, bytes, nullptr));
   gst_buffer_add_video_meta(original.get(), GST_VIDEO_FRAME_FLAG_NONE,
@@ -230,6 +232,11 @@ Bytes video_bytes(const VideoLayout& layout) {
   return list.take();
 }
 
+VideoLayout layout_in(const Bytes& meta) {
+  return find_struct<VideoLayout>(meta, MetaTag::kVideoLayout)
+      .value_or(VideoLayout());
+}
+
 // What is wrong, by name; "" if nothing is.
 std::string problem(const Bytes& meta, const BufferPtr& buffer) {
   const guint before = count_metas(buffer);
@@ -239,7 +246,7 @@ std::string problem(const Bytes& meta, const BufferPtr& buffer) {
 }
 
 TEST(MetaCodec, RefusesAVideoLayoutThatLeadsOutside) {
-  const BufferPtr buffer = buffer_of(64 * 64);
+  const BufferPtr buffer = buffer_of(4096);
   const auto problem_of = [&](const std::function<void(VideoLayout&)>& change) {
     VideoLayout layout = gray(64, 64);
     change(layout);
@@ -266,6 +273,24 @@ TEST(MetaCodec, RefusesAVideoLayoutThatLeadsOutside) {
        {std::uint64_t{1}, std::uint64_t{4096}, G_MAXUINT64, G_MAXUINT64 - 4000})
     EXPECT_EQ(problem_of([&](auto& l) { l.offset[0] = offset; }),
               "video offset");
+}
+
+// Their stride counts tiles, of a line and of a column.
+TEST(MetaCodec, RefusesTooFewTiles) {
+  const BufferPtr buffer = picture(GST_VIDEO_FORMAT_NV12_64Z32, 256, 128);
+  const VideoLayout layout = layout_in(write(buffer).metas.at(0));
+  const auto problem_of = [&](int x, int y) {
+    VideoLayout changed = layout;
+    const gint stride = layout.stride[0];
+    changed.stride[0] = GST_VIDEO_TILE_MAKE_STRIDE(
+        GST_VIDEO_TILE_X_TILES(stride) + x, GST_VIDEO_TILE_Y_TILES(stride) + y);
+    return problem(video_bytes(changed), buffer);
+  };
+  EXPECT_EQ(problem_of(0, 0), "");
+  EXPECT_EQ(problem_of(-1, 1), "video stride");
+  EXPECT_EQ(problem_of(1, -1), "video stride");
+  EXPECT_EQ(problem_of(20, 20), "video offset");
+  EXPECT_EQ(problem_of(0, -1000), "video stride");
 }
 
 TEST(MetaCodec, RefusesAnAlignmentThatIsNone) {
@@ -303,11 +328,6 @@ void look_at(const BufferPtr& buffer) {
   EXPECT_TRUE(gst_video_frame_copy(&to, &from));
   gst_video_frame_unmap(&to);
   gst_video_frame_unmap(&from);
-}
-
-VideoLayout layout_in(const Bytes& meta) {
-  return find_struct<VideoLayout>(meta, MetaTag::kVideoLayout)
-      .value_or(VideoLayout());
 }
 
 // AddressSanitizer sees a layout that was taken and leads outside.
@@ -380,7 +400,7 @@ TEST(MetaCodec, BringsBackPositionsOfChannels) {
   GstAudioInfo info;
   gst_audio_info_set_format(&info, GST_AUDIO_FORMAT_F32LE, 44100, 3,
                             positions.data());
-  const BufferPtr original = buffer_of(3 * 4 * 10);
+  const BufferPtr original = buffer_of(120);
   gst_buffer_add_audio_meta(original.get(), &info, 10, nullptr);
   expect_same_audio(audio_meta(original), audio_meta(bring_back(original)));
 
@@ -534,6 +554,8 @@ TEST(MetaCodec, LeavesOutARegionWithAValueOfThisProcess) {
   gst_video_region_of_interest_meta_add_param(
       region, gst_structure_new("detection", "address", G_TYPE_POINTER, region,
                                 nullptr));
+  EXPECT_FALSE(is_sent(&region->meta, original.get()));
+  EXPECT_TRUE(is_sendable(region->meta.info));
   const Written written = write(original);
   EXPECT_EQ(written.others, 1U);
   EXPECT_TRUE(written.metas.empty());
@@ -681,6 +703,26 @@ TEST(MetaCodec, RefusesACustomMetaThatIsNone) {
         << name;
   EXPECT_EQ(problem(custom_bytes("MetaCodecKnown", "not, one"), buffer),
             "structure of a custom meta");
+}
+
+// GLib complains of a type that is registered twice.
+TEST(MetaCodec, RegistersOnceForAllThreads) {
+  constexpr unsigned kRounds = 16;
+  std::atomic<unsigned> arrived = 0;
+  const auto read_all = [&] {
+    const BufferPtr buffer = buffer_of(1);
+    for (unsigned round = 0; round < kRounds; ++round) {
+      const Bytes bytes =
+          custom_bytes("MetaCodecShared" + std::to_string(round), "shared");
+      // Waking one another would keep them apart.
+      ++arrived;
+      while (arrived < 2 * (round + 1)) continue;
+      EXPECT_EQ(problem(bytes, buffer), "");
+    }
+  };
+  std::thread other(read_all);
+  read_all();
+  other.join();
 }
 
 // Names stay for good, so a worker could fill the memory with them.

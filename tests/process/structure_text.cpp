@@ -39,6 +39,26 @@ const GValue* field_of(const StructurePtr& read) {
   return gst_structure_get_value(read.get(), "field");
 }
 
+// Nothing that comes from outside may write to the log; see also main().
+class Quiet final : public testing::Environment {
+  void SetUp() override {
+    g_log_set_always_fatal(static_cast<GLogLevelFlags>(
+        G_LOG_LEVEL_WARNING | G_LOG_LEVEL_CRITICAL | G_LOG_FATAL_MASK));
+  }
+};
+[[maybe_unused]] const auto* const quiet =
+    testing::AddGlobalTestEnvironment(new Quiet);
+
+// The first test: before any other has used these types.
+TEST(StructureText, KnowsTypesOfLibrariesThatWereNotUsed) {
+  EXPECT_NE(parse_caps("video/x-h264, multiview-flags="
+                       "(GstVideoMultiviewFlagsSet)0:ffffffff:/left-flipped"),
+            nullptr);
+  EXPECT_NE(parse_structure("GstTagImageInfo, "
+                            "image-type=(GstTagImageType)front-cover"),
+            nullptr);
+}
+
 // ---- There and back --------------------------------------------------------
 
 TEST(StructureText, BringsBackNumbers) {
@@ -466,6 +486,25 @@ TEST(StructureText, EndsSoonForManyBrackets) {
     for (int i = 0; i < 20000; ++i) text += opening;
     EXPECT_EQ(parse_structure(text), nullptr) << opening;
   }
+}
+
+// Each structure as a quoted string in the next.
+std::string in_quotes(int depth) {
+  std::string text = "a";
+  for (int i = 0; i < depth; ++i) {
+    std::string quoted;
+    for (const char c : text) {
+      if (c == '"' || c == '\\') quoted += '\\';
+      quoted += c;
+    }
+    text = "a, b=(structure)\"" + quoted + '"';
+  }
+  return text;
+}
+
+TEST(StructureText, TakesOnlySoMuchInQuotes) {
+  EXPECT_NE(parse_structure(in_quotes(10)), nullptr);
+  EXPECT_EQ(parse_structure(in_quotes(17)), nullptr);
 }
 
 TEST(StructureText, TakesOnlySoManyFields) {
