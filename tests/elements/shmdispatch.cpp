@@ -1,0 +1,940 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+//
+// What only shmdispatch has: its workers are processes. They may run any
+// program, lie, be killed or stopped; frames lie in memory that both sides
+// have, which is bounded.
+#include <gtest/gtest.h>
+#include <signal.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <atomic>
+#include <condition_variable>
+#include <filesystem>
+#include <fstream>
+#include <functional>
+#include <iterator>
+#include <mutex>
+#include <set>
+
+#include <gst/allocators/gstfdmemory.h>
+#include <gst/video/video.h>
+
+#include "element_harness.h"
+#include "os/memfd.h"
+#include "recording.h"
+
+namespace dispatch::test {
+namespace {
+
+using stage::ObjectPtr;
+
+// 64 bytes, as numbered_buffer() makes them, in a format that filters change.
+constexpr char kColourCaps[] =
+    "video/x-raw,format=AYUV,width=4,height=4,framerate=100/1";
+// Changes every frame of kColourCaps where it lies.
+constexpr char kInPlaceStage[] = "stage=\"videobalance contrast=0.5\" ";
+// Writes into a new buffer.
+constexpr char kNewBufferStage[] = "stage=\"videoflip video-direction=horiz\" ";
+
+bool has(const std::string& text, const std::string& part) {
+  return text.find(part) != std::string::npos;
+}
+
+std::vector<guint8> bytes_of(GstBuffer* buffer) {
+  std::vector<guint8> bytes(gst_buffer_get_size(buffer));
+  if (!bytes.empty()) gst_buffer_extract(buffer, 0, bytes.data(), bytes.size());
+  return bytes;
+}
+
+std::string wait_for_error(Messages& messages) {
+  return Messages::text(messages.wait(GST_MESSAGE_ERROR).get());
+}
+
+// ---- Processes -------------------------------------------------------------
+
+// The worker processes of this program, in the order of their numbers.
+std::vector<pid_t> workers() {
+  std::vector<pid_t> pids;
+  for (const auto& task :
+       std::filesystem::directory_iterator("/proc/self/task")) {
+    std::ifstream children(task.path() / "children");
+    pids.insert(pids.end(), std::istream_iterator<pid_t>(children), {});
+  }
+  std::sort(pids.begin(), pids.end());
+  return pids;
+}
+
+std::size_t open_descriptors() {
+  std::size_t count = 0;
+  for ([[maybe_unused]] const auto& each :
+       std::filesystem::directory_iterator("/proc/self/fd"))
+    ++count;
+  return count;
+}
+
+void play_again(Harness& sut) {
+  sut.set_state(GST_STATE_NULL);
+  EXPECT_EQ(workers_of(sut.element()), 0U);
+  sut.set_state(GST_STATE_PLAYING);
+  sut.push_event(gst_event_new_stream_start("again"));
+  gst_harness_set_src_caps_str(sut.get(), kAnyCaps);
+}
+
+TEST(Process, AKilledWorkerEndsTheStreamWithItsNumberAndHowItEnded) {
+  Gate gate;
+  gate.hold_all();
+  Harness sut("stage=gate max-workers=2", {.gate = &gate});
+  const std::vector<pid_t> pids = workers();
+  ASSERT_EQ(pids.size(), 2U);
+  sut.push_range(0, 2);
+  gate.wait_until_holding(2);
+  kill(pids[1], SIGKILL);
+  const std::string error = wait_for_error(sut.messages());
+  EXPECT_TRUE(has(error, "worker1 (process " + std::to_string(pids[1]) +
+                             ") was killed by signal 9"))
+      << error;
+  gate.open();
+  sut.wait_for_stat("in-flight", 0);
+  EXPECT_EQ(sut.push(2), GST_FLOW_ERROR);
+  EXPECT_EQ(sut.messages().count(GST_MESSAGE_ERROR), 0U);
+  while (sut.has_output()) sut.pull();  // of the other worker, if it was first
+
+  play_again(sut);
+  EXPECT_EQ(sut.push(3), GST_FLOW_OK);
+  EXPECT_EQ(number_of(sut.pull().get()), 3U);
+}
+
+TEST(Process, AnIdleWorkerThatIsKilledIsToldToo) {
+  Harness sut("stage=identity max-workers=1");
+  kill(workers().at(0), SIGKILL);
+  EXPECT_TRUE(has(wait_for_error(sut.messages()), "worker0"));
+}
+
+void run_and_kill() {
+  Gate gate;
+  gate.hold(1);
+  Harness sut("stage=gate max-workers=2", {.gate = &gate});
+  sut.push(sut.frame(0));
+  sut.pull();
+  sut.push(sut.frame(1));
+  gate.wait_until_held(1);
+  for (const pid_t pid : workers()) kill(pid, SIGKILL);
+  wait_for_error(sut.messages());
+}
+
+TEST(Process, NothingIsLeftOfAKilledWorker) {
+  run_and_kill();  // what this process opens once and keeps
+  const std::size_t before = open_descriptors();
+  for (int round = 0; round < 3; ++round) run_and_kill();
+  EXPECT_EQ(workers(), std::vector<pid_t>());
+  EXPECT_EQ(open_descriptors(), before);
+}
+
+// It is killed without being asked; idle, after a while.
+TEST(Process, AStoppedWorkerIsNotInTheWayOfNull) {
+  for (const bool is_busy : {true, false}) {
+    Harness sut("stage=identity max-workers=1");
+    kill(workers().at(0), SIGSTOP);
+    if (is_busy) sut.push(0);
+    sut.set_state(GST_STATE_NULL);
+    EXPECT_EQ(workers_of(sut.element()), 0U);
+  }
+}
+
+// ---- What the stage says ---------------------------------------------------
+
+TEST(Process, MessagesSayWhichWorkerTheyAreFrom) {
+  Gate gate;
+  gate.hold_all();
+  Harness sut("stage=\"gate ! oddstage does=warn\" max-workers=2",
+              {.gate = &gate});
+  sut.push_range(0, 2);
+  gate.wait_until_holding(2);
+  gate.open();
+  std::set<guint> warned;
+  std::set<guint> told;
+  for (int i = 0; i < 4; ++i) {
+    const MessagePtr message = sut.messages().wait(
+        static_cast<GstMessageType>(GST_MESSAGE_WARNING | GST_MESSAGE_ELEMENT));
+    guint worker = 99;
+    ASSERT_TRUE(gst_structure_get_uint(gst_message_get_structure(message.get()),
+                                       "worker", &worker));
+    (GST_MESSAGE_TYPE(message.get()) == GST_MESSAGE_WARNING ? warned : told)
+        .insert(worker);
+  }
+  EXPECT_EQ(warned, (std::set<guint>{0, 1}));
+  EXPECT_EQ(told, (std::set<guint>{0, 1}));
+}
+
+// Lines of this process's debug log, instead of printing them.
+class LogListener {
+ public:
+  LogListener() : threshold_(gst_debug_get_default_threshold()) {
+    gst_debug_remove_log_function(gst_debug_log_default);
+    gst_debug_add_log_function(on_line, this, nullptr);
+    gst_debug_set_active(TRUE);
+    gst_debug_set_default_threshold(GST_LEVEL_INFO);
+  }
+  ~LogListener() {
+    gst_debug_set_default_threshold(threshold_);
+    gst_debug_remove_log_function_by_data(this);
+    gst_debug_add_log_function(gst_debug_log_default, nullptr, nullptr);
+  }
+  LogListener(const LogListener&) = delete;
+  LogListener& operator=(const LogListener&) = delete;
+
+  // Whether a line has come with both parts, or comes yet.
+  bool wait_for(const std::string& one, const std::string& other) {
+    std::unique_lock lock(mutex_);
+    return changed_.wait_for(lock, kPatience, [&] {
+      return std::any_of(lines_.begin(), lines_.end(),
+                         [&](const std::string& line) {
+                           return has(line, one) && has(line, other);
+                         });
+    });
+  }
+
+ private:
+  static void on_line(GstDebugCategory*, GstDebugLevel, const gchar*,
+                      const gchar*, gint, GObject*, GstDebugMessage* message,
+                      gpointer self) {
+    auto& listener = *static_cast<LogListener*>(self);
+    const std::lock_guard lock(listener.mutex_);
+    listener.lines_.emplace_back(gst_debug_message_get(message));
+    listener.changed_.notify_all();
+  }
+
+  const GstDebugLevel threshold_;
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  std::vector<std::string> lines_;  // under mutex_
+};
+
+TEST(Process, DebugLinesOfAWorkerComeIntoTheLogOfThisProcess) {
+  LogListener log;
+  Harness sut("stage=\"identity name=talker\" max-workers=2");
+  EXPECT_TRUE(log.wait_for("worker0", "talker"));
+  EXPECT_TRUE(log.wait_for("worker1", "talker"));
+}
+
+TEST(Process, AnOverdueFrameStopsBeforeTheNextElementOfTheStage) {
+  Gate gate;
+  gate.hold(0);
+  Harness sut(
+      "max-workers=1 latency-budget=30000000 "
+      "stage=\"spy ! gate ! spy name=third ! spy name=fourth\"",
+      {.gate = &gate,
+       .is_live = true,
+       .upstream_latency = 5 * GST_MSECOND,
+       .has_test_clock = true});
+  sut.push(0);
+  gate.wait_until_held(0);
+  sut.crank();
+  EXPECT_EQ(sut.pull_number(), 0U);
+  gate.open();
+  sut.wait_for_stat("late-results", 1);
+  sut.push(1);
+  EXPECT_EQ(sut.pull_number(), 1U);
+  for (Spied spied; spied.element != "fourth" || spied.what != "1";) {
+    spied = next_spied(sut.messages());
+    EXPECT_FALSE((spied.element == "third" || spied.element == "fourth") &&
+                 spied.what == "0")
+        << spied.element;
+  }
+}
+
+// ---- Memory ----------------------------------------------------------------
+
+os::FileIdentity file_of(GstBuffer* buffer) {
+  GstMemory* memory = gst_buffer_peek_memory(buffer, 0);
+  return gst_is_fd_memory(memory)
+             ? os::identity_of(gst_fd_memory_get_fd(memory))
+             : os::FileIdentity();
+}
+
+TEST(ZeroCopy, AnUnchangedFrameComesBackAsTheSameBuffer) {
+  Harness sut("stage=identity max-workers=2", {.caps = kVideoCaps});
+  for (std::uint64_t i = 0; i < 20; ++i) {
+    BufferPtr frame = sut.frame(i);
+    const GstBuffer* buffer = frame.get();
+    const GstMemory* memory = memory_of(frame.get());
+    EXPECT_NE(file_of(frame.get()), os::FileIdentity());
+    sut.push(std::move(frame));
+    const BufferPtr out = sut.pull();
+    EXPECT_EQ(out.get(), buffer);
+    EXPECT_EQ(memory_of(out.get()), memory);
+    EXPECT_TRUE(has_own_bytes(out.get()));
+  }
+  EXPECT_EQ(sut.stats()["copies"], 0U);
+}
+
+TEST(ZeroCopy, AChangedFrameLiesInMemoryOfTheWorker) {
+  Harness sut(std::string(kNewBufferStage) + "max-workers=1",
+              {.caps = kVideoCaps});
+  const BufferPtr frame = sut.frame(1);
+  sut.push(stage::share(frame.get()));
+  const BufferPtr out = sut.pull();
+  EXPECT_NE(file_of(out.get()), os::FileIdentity());
+  EXPECT_NE(file_of(out.get()), file_of(frame.get()));
+  std::vector<guint8> expected = bytes_of(frame.get());
+  for (auto line = expected.begin(); line != expected.end(); line += 8)
+    std::reverse(line, line + 8);
+  EXPECT_EQ(bytes_of(out.get()), expected);
+  EXPECT_TRUE(has_own_bytes(frame.get()));
+  EXPECT_EQ(sut.stats()["copies"], 0U);
+}
+
+TEST(ZeroCopy, AStageThatWritesInPlaceCostsOneCopyOfEachFrame) {
+  Harness sut(std::string(kInPlaceStage) + "max-workers=1",
+              {.caps = kColourCaps});
+  for (std::uint64_t i = 0; i < 3; ++i) {
+    const BufferPtr frame = sut.frame(i);
+    sut.push(stage::share(frame.get()));
+    const BufferPtr out = sut.pull();
+    EXPECT_NE(file_of(out.get()), file_of(frame.get()));
+    EXPECT_FALSE(has_own_bytes(out.get()));
+    EXPECT_TRUE(has_own_bytes(frame.get()));
+  }
+  EXPECT_EQ(sut.stats()["copies"], 3U);
+  EXPECT_EQ(sut.stats()["copied-bytes"], 3 * kFrameBytes);
+}
+
+TEST(ZeroCopy, AllowedInPlaceItCostsNone) {
+  Harness sut(std::string(kInPlaceStage) + "max-workers=1 allow-in-place=true",
+              {.caps = kColourCaps});
+  for (std::uint64_t i = 0; i < 3; ++i) {
+    BufferPtr frame = sut.frame(i);
+    const GstMemory* memory = memory_of(frame.get());
+    sut.push(std::move(frame));
+    const BufferPtr out = sut.pull();
+    EXPECT_EQ(memory_of(out.get()), memory);
+    EXPECT_FALSE(has_own_bytes(out.get()));
+  }
+  EXPECT_EQ(sut.stats()["copies"], 0U);
+}
+
+// As behind a tee.
+TEST(ZeroCopy, WhatSomebodyElseHasIsNeverWrittenTo) {
+  Harness sut(std::string(kInPlaceStage) + "max-workers=1 allow-in-place=true",
+              {.caps = kColourCaps});
+  std::vector<BufferPtr> frames;
+  for (std::uint64_t i = 0; i < 4; ++i) {
+    frames.push_back(sut.frame(i));
+    sut.push(stage::share(frames.back().get()));
+    EXPECT_FALSE(has_own_bytes(sut.pull().get()));
+  }
+  // Only the memory is shared, not the buffer.
+  BufferPtr other(gst_buffer_copy(frames.back().get()));
+  sut.push(std::move(other));
+  EXPECT_FALSE(has_own_bytes(sut.pull().get()));
+  for (const BufferPtr& frame : frames)
+    EXPECT_TRUE(has_own_bytes(frame.get())) << number_of(frame.get());
+}
+
+std::string tee_to(const char* second_branch) {
+  return std::string(
+             "videotestsrc num-buffers=10 pattern=ball ! "
+             "video/x-raw,format=I420,width=64,height=48,framerate=30/1 ! "
+             "tee name=t ! queue ! fakesink name=out async=false "
+             "t. ! queue ! ") +
+         second_branch + " ! fakesink async=false";
+}
+
+TEST(ZeroCopy, TheOtherBranchOfATeeSeesNoChange) {
+  const std::vector<SeenFrame> expected = frames_of(tee_to("identity"));
+  ASSERT_EQ(expected.size(), 10U);
+  for (const char* in_place : {"true", "false"})
+    EXPECT_EQ(
+        difference(
+            frames_of(tee_to((std::string("shmdispatch max-workers=2 stage=\""
+                                          "videobalance saturation=0\" "
+                                          "allow-in-place=") +
+                              in_place)
+                                 .c_str())),
+            expected),
+        "")
+        << in_place;
+}
+
+TEST(ZeroCopy, CanBeRequiredOfWhatComesIn) {
+  Harness sut("stage=identity max-workers=1 require-zero-copy=true");
+  EXPECT_EQ(sut.push(sut.frame(0)), GST_FLOW_OK);
+  EXPECT_EQ(sut.pull_number(), 0U);
+  sut.push(1);  // in other memory
+  const std::string error = wait_for_error(sut.messages());
+  EXPECT_TRUE(has(error, "require-zero-copy")) << error;
+  EXPECT_EQ(sut.stats()["copies"], 0U);
+}
+
+TEST(ZeroCopy, CanBeRequiredOfWhatTheStageGives) {
+  Harness sut(
+      std::string(kInPlaceStage) + "max-workers=1 require-zero-copy=true",
+      {.caps = kColourCaps});
+  sut.push(sut.frame(0));
+  const std::string error = wait_for_error(sut.messages());
+  EXPECT_TRUE(has(error, "worker0")) << error;
+  EXPECT_TRUE(has(error, "require-zero-copy")) << error;
+  EXPECT_TRUE(has(error, "allow-in-place")) << error;
+}
+
+// ---- The bound on memory ---------------------------------------------------
+
+// 29 pages each.
+constexpr char kBoundedSource[] =
+    "videotestsrc num-buffers=60 ! "
+    "video/x-raw,format=I420,width=320,height=240 ! shmdispatch name=sut "
+    "max-workers=1 max-buffers=2 ";
+
+std::uint64_t level_of(GstElement* element) {
+  guint64 level = 0;
+  g_object_get(element, "current-level-bytes", &level, nullptr);
+  return level;
+}
+
+// The highest level that was seen when something left.
+struct HighWater {
+  GstElement* element;  // (transfer none)
+  std::atomic<std::uint64_t> bytes{0};
+
+  static GstPadProbeReturn on_buffer(GstPad*, GstPadProbeInfo*,
+                                     gpointer user_data) {
+    auto& self = *static_cast<HighWater*>(user_data);
+    self.bytes = std::max(self.bytes.load(), level_of(self.element));
+    return GST_PAD_PROBE_OK;
+  }
+};
+
+// In front of a sink that keeps everything.
+void expect_bounded(const std::string& stage) {
+  constexpr std::uint64_t kSlot = 29 * 4096;
+  constexpr std::uint64_t kBound = 12 * kSlot;
+  Pipeline pipeline(kBoundedSource + stage +
+                    "max-bytes=" + std::to_string(kBound) +
+                    " ! appsink sync=false wait-on-eos=false");
+  const ElementPtr element = pipeline.by_name("sut");
+  HighWater high{element.get()};
+  gst_pad_add_probe(pipeline.pad("sut", "src").get(), GST_PAD_PROBE_TYPE_BUFFER,
+                    HighWater::on_buffer, &high, nullptr);
+  EXPECT_TRUE(pipeline.run_to_eos()) << pipeline.error();
+  EXPECT_LE(high.bytes, kBound);
+  EXPECT_GE(high.bytes, 2 * kSlot);
+  EXPECT_EQ(Stats(element.get())["applied"], 60U);
+  EXPECT_GT(Stats(element.get())["copies"], 0U) << "beyond the bound";
+}
+
+TEST(MaxBytes, IsNeverExceededByResultsThatAreKept) {
+  expect_bounded(kNewBufferStage);
+}
+
+TEST(MaxBytes, ThatIsTooSmallIsAnErrorThatNamesIt) {
+  Pipeline pipeline(kBoundedSource +
+                    std::string("stage=identity max-bytes=100000 ! fakesink"));
+  EXPECT_FALSE(pipeline.run_to_eos());
+  EXPECT_TRUE(has(pipeline.error(), "max-bytes")) << pipeline.error();
+}
+
+TEST(MaxBytes, BeyondTheMachineIsAnErrorAtReady) {
+  const ElementPtr element = new_element();
+  Messages messages(element.get());
+  g_object_set(element.get(), "stage", "identity", "max-bytes",
+               guint64{1} << 60, nullptr);
+  EXPECT_EQ(gst_element_set_state(element.get(), GST_STATE_READY),
+            GST_STATE_CHANGE_FAILURE);
+  const std::string error = wait_for_error(messages);
+  EXPECT_TRUE(has(error, "max-bytes")) << error;
+}
+
+// ---- Memory of others ------------------------------------------------------
+
+GstMemory* foreign_memory(std::size_t bytes, bool is_sealed) {
+  os::UniqueFd fd = os::create_memfd("foreign", bytes).take();
+  EXPECT_TRUE(!is_sealed || os::seal(fd.get(), os::Seal::kSize));
+  const ObjectPtr<GstAllocator> allocator(gst_fd_allocator_new());
+  return gst_fd_allocator_alloc(allocator.get(), fd.release(), bytes,
+                                GST_FD_MEMORY_FLAG_NONE);
+}
+
+GstMemory* plain_memory(std::size_t bytes) {
+  return gst_allocator_alloc(nullptr, bytes, nullptr);
+}
+
+// (memories transfer full)
+BufferPtr buffer_of(std::uint64_t number,
+                    std::initializer_list<GstMemory*> memories) {
+  BufferPtr buffer(gst_buffer_new());
+  for (GstMemory* memory : memories)
+    gst_buffer_append_memory(buffer.get(), memory);
+  const BufferPtr numbered =
+      numbered_buffer(number, gst_buffer_get_size(buffer.get()));
+  const std::vector<guint8> bytes = bytes_of(numbered.get());
+  if (!bytes.empty())
+    gst_buffer_fill(buffer.get(), 0, bytes.data(), bytes.size());
+  gst_buffer_copy_into(
+      buffer.get(), numbered.get(),
+      static_cast<GstBufferCopyFlags>(GST_BUFFER_COPY_TIMESTAMPS), 0,
+      static_cast<gsize>(-1));
+  GST_BUFFER_OFFSET(buffer.get()) = number;
+  return buffer;
+}
+
+struct Origin {
+  const char* name;
+  std::function<BufferPtr()> make;
+  std::uint64_t copies;
+};
+
+void PrintTo(const Origin& origin, std::ostream* stream) {
+  *stream << origin.name;
+}
+
+class MemoryOf : public testing::TestWithParam<Origin> {};
+
+TEST_P(MemoryOf, IsCopiedOnceWhereItHasTo) {
+  Harness sut("stage=identity max-workers=1");
+  BufferPtr frame = GetParam().make();
+  const GstBuffer* buffer = frame.get();
+  const std::vector<guint8> bytes = bytes_of(frame.get());
+  EXPECT_EQ(sut.push(std::move(frame)), GST_FLOW_OK);
+  const BufferPtr out = sut.pull();
+  EXPECT_EQ(bytes_of(out.get()), bytes);
+  EXPECT_EQ(number_of(out.get()), 5U);
+  EXPECT_EQ(sut.stats()["copies"], GetParam().copies);
+  EXPECT_EQ(sut.stats()["copied-bytes"], GetParam().copies * bytes.size());
+  EXPECT_EQ(out.get() == buffer, GetParam().copies == 0);
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Others, MemoryOf,
+    testing::Values(
+        Origin{"SealedFile",
+               [] { return buffer_of(5, {foreign_memory(64, true)}); }, 0},
+        Origin{"UnsealedFile",
+               [] { return buffer_of(5, {foreign_memory(64, false)}); }, 1},
+        Origin{"TheHeap", [] { return buffer_of(5, {plain_memory(64)}); }, 1},
+        Origin{"TwoSealedFiles",
+               [] {
+                 return buffer_of(
+                     5, {foreign_memory(64, true), foreign_memory(32, true)});
+               },
+               0},
+        Origin{
+            "AFileAndTheHeap",
+            [] {
+              return buffer_of(5, {foreign_memory(64, true), plain_memory(32)});
+            },
+            1},
+        Origin{"Nothing", [] { return buffer_of(5, {}); }, 0}),
+    [](const testing::TestParamInfo<Origin>& each) {
+      return std::string(each.param.name);
+    });
+
+TEST(MemoryOfOthers, ThatNoProcessCanReachIsRefusedWithTheWayOut) {
+  Harness sut("stage=identity max-workers=1", {.caps = nullptr});
+  sut.push_event(gst_event_new_stream_start("gl"));
+  const CapsPtr caps(gst_caps_from_string(
+      "video/x-raw(memory:GLMemory),format=RGBA,width=4,height=4,"
+      "framerate=100/1"));
+  sut.push_event(gst_event_new_caps(caps.get()));
+  const std::string error = wait_for_error(sut.messages());
+  EXPECT_TRUE(has(error, "memory:GLMemory")) << error;
+  EXPECT_TRUE(has(error, "gldownload")) << error;
+  EXPECT_TRUE(has(error, "workerpool")) << error;
+}
+
+// ---- Identity --------------------------------------------------------------
+
+// A meta without a form as bytes.
+struct NoteMeta {
+  GstMeta meta;
+  gint note;
+};
+
+gboolean transform_note(GstBuffer* to, GstMeta* meta, GstBuffer*, GQuark,
+                        gpointer);
+
+const GstMetaInfo* note_info() {
+  static const GstMetaInfo* const info = [] {
+    static const gchar* no_tags[] = {nullptr};
+    return gst_meta_register(
+        gst_meta_api_type_register("TestNoteMetaAPI", no_tags), "TestNoteMeta",
+        sizeof(NoteMeta),
+        [](GstMeta* meta, gpointer, GstBuffer*) -> gboolean {
+          reinterpret_cast<NoteMeta*>(meta)->note = 0;
+          return TRUE;
+        },
+        nullptr, transform_note);
+  }();
+  return info;
+}
+
+void add_note(GstBuffer* buffer, gint note) {
+  reinterpret_cast<NoteMeta*>(gst_buffer_add_meta(buffer, note_info(), nullptr))
+      ->note = note;
+}
+
+gboolean transform_note(GstBuffer* to, GstMeta* meta, GstBuffer*, GQuark,
+                        gpointer) {
+  add_note(to, reinterpret_cast<NoteMeta*>(meta)->note);
+  return TRUE;
+}
+
+gint note_of(GstBuffer* buffer) {
+  GstMeta* meta = gst_buffer_get_meta(buffer, note_info()->api);
+  return meta != nullptr ? reinterpret_cast<NoteMeta*>(meta)->note : -1;
+}
+
+constexpr char kCustomMeta[] = "test-custom";
+
+// How often `buffer` has which meta.
+std::multiset<std::string> metas_of(GstBuffer* buffer) {
+  std::multiset<std::string> names;
+  gpointer state = nullptr;
+  while (GstMeta* meta = gst_buffer_iterate_meta(buffer, &state))
+    names.insert(g_type_name(meta->info->type));
+  return names;
+}
+
+void add_metas(GstBuffer* buffer) {
+  if (gst_meta_get_info(kCustomMeta) == nullptr) {
+    static const gchar* no_tags[] = {nullptr};
+    gst_meta_register_custom(kCustomMeta, no_tags, nullptr, nullptr, nullptr);
+  }
+  add_note(buffer, 12);
+  gst_structure_set(gst_custom_meta_get_structure(
+                        gst_buffer_add_custom_meta(buffer, kCustomMeta)),
+                    "score", G_TYPE_INT, 34, nullptr);
+  const CapsPtr reference(gst_caps_new_empty_simple("timestamp/x-test"));
+  gst_buffer_add_reference_timestamp_meta(buffer, reference.get(),
+                                          56 * GST_SECOND, GST_SECOND);
+  gst_buffer_add_video_region_of_interest_meta(buffer, "face", 1, 2, 3, 4);
+}
+
+gint score_of(GstBuffer* buffer) {
+  GstCustomMeta* meta = gst_buffer_get_custom_meta(buffer, kCustomMeta);
+  gint score = -1;
+  if (meta != nullptr)
+    gst_structure_get_int(gst_custom_meta_get_structure(meta), "score", &score);
+  return score;
+}
+
+GstClockTime reference_of(GstBuffer* buffer) {
+  const GstReferenceTimestampMeta* meta =
+      gst_buffer_get_reference_timestamp_meta(buffer, nullptr);
+  return meta != nullptr ? meta->timestamp : GST_CLOCK_TIME_NONE;
+}
+
+// A stage sees the metas: what one of them leaves out of its result is not
+// there, and what it lets through is.
+class MetasOf : public testing::TestWithParam<const char*> {};
+
+TEST_P(MetasOf, AStageAreThoseOfThePlainElements) {
+  const std::string stage = GetParam();
+  BufferPtr frame = numbered_buffer(0);
+  add_metas(frame.get());
+
+  GstHarness* plain = gst_harness_new_parse(stage.c_str());
+  gst_harness_set_src_caps_str(plain, kColourCaps);
+  const BufferPtr expected(
+      gst_harness_push_and_pull(plain, gst_buffer_copy_deep(frame.get())));
+  gst_harness_teardown(plain);
+
+  Harness sut("max-workers=1 stage=\"" + stage + "\"", {.caps = kColourCaps});
+  BufferPtr pushed = sut.frame(0);
+  add_metas(pushed.get());
+  sut.push(std::move(pushed));
+  const BufferPtr out = sut.pull();
+  std::multiset<std::string> metas = metas_of(out.get());
+  std::multiset<std::string> expected_metas = metas_of(expected.get());
+  metas.erase("GstVideoMeta");  // where the pools differ
+  expected_metas.erase("GstVideoMeta");
+  EXPECT_EQ(metas, expected_metas);
+  EXPECT_EQ(note_of(out.get()), note_of(expected.get()));
+  EXPECT_EQ(score_of(out.get()), score_of(expected.get()));
+  EXPECT_EQ(reference_of(out.get()), reference_of(expected.get()));
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Stages, MetasOf,
+    testing::Values("identity", "videoflip video-direction=horiz",
+                    "videoconvert ! videobox border-alpha=0", "gamma gamma=2"));
+
+TEST(Identity, AMetaWithoutAFormStaysWithItsFrame) {
+  for (const char* stage :
+       {"stage=identity ", kNewBufferStage, "stage=\"gamma gamma=2\" "}) {
+    Harness sut(std::string(stage) + "max-workers=1", {.caps = kColourCaps});
+    BufferPtr frame = sut.frame(3);
+    add_note(frame.get(), 77);
+    sut.push(std::move(frame));
+    EXPECT_EQ(note_of(sut.pull().get()), 77) << stage;
+  }
+}
+
+// ---- Other worker programs -------------------------------------------------
+
+std::string script(const std::string& name, const std::string& argument = "") {
+  g_autofree gchar* path = g_shell_quote((TEST_SUPPORT_DIR "/" + name).c_str());
+  return std::string("python3 -B ") + path + " " + argument;
+}
+
+HarnessOptions running(const std::string& command,
+                       HarnessOptions options = {}) {
+  options.prepare = [command](GstElement* element) {
+    g_object_set(element, "worker-command", command.c_str(), nullptr);
+  };
+  return options;
+}
+
+class PythonWorker : public testing::Test {
+ protected:
+  void SetUp() override {
+    g_autofree gchar* python = g_find_program_in_path("python3");
+    if (python == nullptr) GTEST_SKIP() << "there is no python3";
+  }
+};
+
+bool is_inverted(GstBuffer* buffer) {
+  const BufferPtr original =
+      numbered_buffer(number_of(buffer), gst_buffer_get_size(buffer));
+  std::vector<guint8> expected = bytes_of(original.get());
+  for (guint8& byte : expected) byte = static_cast<guint8>(~byte);
+  return bytes_of(buffer) == expected;
+}
+
+// Which worker has attached its meta; 99: none.
+guint inverted_by(GstBuffer* buffer) {
+  guint worker = 99;
+  GstCustomMeta* meta =
+      gst_meta_get_info("gst-dispatch-inverted") != nullptr
+          ? gst_buffer_get_custom_meta(buffer, "gst-dispatch-inverted")
+          : nullptr;
+  if (meta != nullptr)
+    gst_structure_get_uint(gst_custom_meta_get_structure(meta), "worker",
+                           &worker);
+  return worker;
+}
+
+TEST_F(PythonWorker, InvertsAllFramesInOrder) {
+  Harness sut("stage=identity max-workers=1",
+              running(script("inverting_worker.py")));
+  for (std::uint64_t i = 0; i < 50; ++i) {
+    ASSERT_EQ(sut.push(i), GST_FLOW_OK);
+    const BufferPtr out = sut.pull();
+    EXPECT_EQ(number_of(out.get()), i);
+    EXPECT_TRUE(is_inverted(out.get())) << i;
+    EXPECT_EQ(inverted_by(out.get()), 0U);
+  }
+  sut.wait_for_stat("applied", 50);
+}
+
+TEST_F(PythonWorker, SharesFramesWithAnotherOne) {
+  Harness sut("stage=identity max-workers=2",
+              running(script("inverting_worker.py")));
+  // None is done before the other one has its frame.
+  for (const pid_t pid : workers()) kill(pid, SIGSTOP);
+  sut.push_range(0, 2);
+  for (const pid_t pid : workers()) kill(pid, SIGCONT);
+  std::set<guint> by;
+  for (std::uint64_t i = 0; i < 2; ++i) {
+    const BufferPtr out = sut.pull();
+    EXPECT_EQ(number_of(out.get()), i);
+    by.insert(inverted_by(out.get()));
+  }
+  EXPECT_EQ(by, (std::set<guint>{0, 1}));
+  auto pushed = sut.push_in_background(2, 100);
+  for (std::uint64_t i = 2; i < 100; ++i) {
+    const BufferPtr out = sut.pull();
+    EXPECT_EQ(number_of(out.get()), i);
+    EXPECT_TRUE(is_inverted(out.get())) << i;
+  }
+  EXPECT_EQ(pushed.get(), GST_FLOW_OK);
+}
+
+TEST_F(PythonWorker, KeepsWhatTheOriginalHas) {
+  Harness sut("stage=identity max-workers=1",
+              running(script("inverting_worker.py"), {.caps = kVideoCaps}));
+  BufferPtr frame = sut.frame(4);
+  add_metas(frame.get());
+  GST_BUFFER_DTS(frame.get()) = 5;
+  GST_BUFFER_OFFSET_END(frame.get()) = 6;
+  GST_BUFFER_FLAG_SET(frame.get(), GST_BUFFER_FLAG_MARKER);
+  GST_BUFFER_FLAG_SET(frame.get(), GST_BUFFER_FLAG_CORRUPTED);
+  std::multiset<std::string> metas = metas_of(frame.get());
+  sut.push(std::move(frame));
+  const BufferPtr out = sut.pull();
+  EXPECT_TRUE(is_inverted(out.get()));
+  EXPECT_EQ(number_of(out.get()), 4U);
+  EXPECT_EQ(GST_BUFFER_PTS(out.get()), 4 * kFrameDuration);
+  EXPECT_EQ(GST_BUFFER_DTS(out.get()), 5U);
+  EXPECT_EQ(GST_BUFFER_DURATION(out.get()), kFrameDuration);
+  EXPECT_EQ(GST_BUFFER_OFFSET_END(out.get()), 6U);
+  EXPECT_TRUE(GST_BUFFER_FLAG_IS_SET(out.get(), GST_BUFFER_FLAG_MARKER));
+  EXPECT_TRUE(GST_BUFFER_FLAG_IS_SET(out.get(), GST_BUFFER_FLAG_CORRUPTED));
+  metas.insert("gst-dispatch-inverted");
+  EXPECT_EQ(metas_of(out.get()), metas);
+  EXPECT_EQ(note_of(out.get()), 12);
+  EXPECT_EQ(score_of(out.get()), 34);
+  EXPECT_EQ(reference_of(out.get()), 56 * GST_SECOND);
+}
+
+TEST_F(PythonWorker, AddsAndRemovesRegions) {
+  Harness sut("stage=identity max-workers=1",
+              running(script("region_worker.py"), {.caps = kVideoCaps}));
+  for (const bool has_region : {true, false}) {
+    BufferPtr frame = sut.frame(4);
+    if (has_region)
+      gst_buffer_add_video_region_of_interest_meta(frame.get(), "face", 9, 9, 9,
+                                                   9);
+    sut.push(std::move(frame));
+    const BufferPtr out = sut.pull();
+    EXPECT_EQ(gst_buffer_get_n_meta(out.get(),
+                                    GST_VIDEO_REGION_OF_INTEREST_META_API_TYPE),
+              1U);
+    const GstVideoRegionOfInterestMeta* region =
+        gst_buffer_get_video_region_of_interest_meta_id(out.get(), 7);
+    ASSERT_NE(region, nullptr);
+    EXPECT_STREQ(g_quark_to_string(region->roi_type), "found");
+    EXPECT_EQ(region->h, 4U);
+  }
+}
+
+TEST_F(PythonWorker, TakesMemoryOfAnyShape) {
+  Harness sut("stage=identity max-workers=1",
+              running(script("inverting_worker.py")));
+  sut.push(buffer_of(1, {foreign_memory(64, true), foreign_memory(32, true)}));
+  const BufferPtr joined = sut.pull();
+  EXPECT_EQ(gst_buffer_get_size(joined.get()), 96U);
+  EXPECT_TRUE(is_inverted(joined.get()));
+  sut.push(buffer_of(2, {}));
+  const BufferPtr empty = sut.pull();
+  EXPECT_EQ(gst_buffer_n_memory(empty.get()), 0U);
+  EXPECT_EQ(inverted_by(empty.get()), 0U);
+  sut.push(numbered_buffer(3, 500000));
+  const BufferPtr large = sut.pull();
+  EXPECT_EQ(gst_buffer_get_size(large.get()), 500000U);
+  EXPECT_TRUE(is_inverted(large.get()));
+}
+
+TEST_F(PythonWorker, FollowsNewCaps) {
+  Harness sut("stage=identity max-workers=2",
+              running(script("inverting_worker.py")));
+  sut.push_range(0, 2);
+  gst_harness_set_src_caps_str(sut.get(), kVideoCaps);
+  sut.push_range(2, 4);
+  for (std::uint64_t i = 0; i < 4; ++i)
+    EXPECT_TRUE(is_inverted(sut.pull().get()));
+  sut.push_eos();
+  sut.out().wait_for("eos");
+  std::vector<std::string> lines = sut.out().lines();
+  std::erase(lines, "segment");
+  EXPECT_EQ(lines, (std::vector<std::string>{"stream-start", "caps", "0", "1",
+                                             "caps", "2", "3", "eos"}));
+  const PadPtr src(gst_element_get_static_pad(sut.element(), "src"));
+  const CapsPtr caps(gst_pad_get_current_caps(src.get()));
+  const CapsPtr expected(gst_caps_from_string(kVideoCaps));
+  EXPECT_TRUE(gst_caps_is_equal(caps.get(), expected.get()));
+}
+
+TEST_F(PythonWorker, EndsWithTheElement) {
+  Harness sut("stage=identity max-workers=2",
+              running(script("inverting_worker.py")));
+  for (std::uint64_t round = 0; round < 2; ++round) {
+    sut.push(round);
+    EXPECT_EQ(sut.pull_number(), round);
+    play_again(sut);
+  }
+  sut.set_state(GST_STATE_NULL);
+  EXPECT_EQ(workers(), std::vector<pid_t>());
+}
+
+// ---- Worker programs that lie ----------------------------------------------
+
+struct Lie {
+  const char* lie;
+  const char* field;  // as the error calls it
+};
+
+void PrintTo(const Lie& lie, std::ostream* stream) { *stream << lie.lie; }
+
+class LyingWorker : public PythonWorker,
+                    public testing::WithParamInterface<Lie> {};
+
+TEST_P(LyingWorker, IsEndedWithTheNameOfTheField) {
+  Harness sut("stage=identity max-workers=1",
+              running(script("lying_worker.py", GetParam().lie)));
+  sut.push(0);
+  const BufferPtr first = sut.pull();
+  EXPECT_TRUE(is_inverted(first.get())) << "it begins honestly";
+  sut.push(1);
+  const std::string error = wait_for_error(sut.messages());
+  EXPECT_TRUE(has(error, "worker0 broke the protocol")) << error;
+  EXPECT_TRUE(has(error, std::string("'") + GetParam().field + "'")) << error;
+  sut.wait_for_stat("in-flight", 0);
+  EXPECT_EQ(sut.push(2), GST_FLOW_ERROR);
+  EXPECT_FALSE(sut.has_output());
+  EXPECT_EQ(sut.messages().count(GST_MESSAGE_ERROR), 0U);
+  sut.set_state(GST_STATE_NULL);
+  EXPECT_EQ(workers(), std::vector<pid_t>());
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    About, LyingWorker,
+    testing::Values(Lie{"number", "number"}, Lie{"sequence", "sequence"},
+                    Lie{"start_ns", "start_ns"}, Lie{"end_ns", "end_ns"},
+                    Lie{"flow", "flow"}, Lie{"flags", "flags"},
+                    Lie{"payload_bytes", "payload_bytes"}, Lie{"slot", "slot"},
+                    Lie{"generation", "generation"}, Lie{"owner", "owner"},
+                    Lie{"offset", "offset"}, Lie{"bytes", "bytes"},
+                    Lie{"memory-flags", "flags of a memory"},
+                    Lie{"list", "list of fields"}, Lie{"event", "event"},
+                    Lie{"meta", "kind of a meta"}, Lie{"magic", "magic"}),
+    [](const testing::TestParamInfo<Lie>& each) {
+      std::string name = each.param.lie;
+      std::erase_if(name, [](char c) { return c == '_' || c == '-'; });
+      return name;
+    });
+
+// ---- Worker programs that do not start -------------------------------------
+
+// The error of an element that runs `command`.
+std::string error_of_starting(const std::string& command) {
+  const ElementPtr element = new_element();
+  Messages messages(element.get());
+  g_object_set(element.get(), "stage", "identity", "max-workers", 2,
+               "worker-command", command.c_str(), nullptr);
+  EXPECT_EQ(gst_element_set_state(element.get(), GST_STATE_PAUSED),
+            GST_STATE_CHANGE_FAILURE);
+  const std::string error = wait_for_error(messages);
+  gst_element_set_state(element.get(), GST_STATE_NULL);
+  EXPECT_EQ(workers(), std::vector<pid_t>());
+  return error;
+}
+
+TEST(WorkerCommand, ThatIsNotThereIsNamed) {
+  const std::string error = error_of_starting("no-such-program --option");
+  EXPECT_TRUE(has(error, "no-such-program")) << error;
+  EXPECT_TRUE(has(error, "No such file")) << error;
+  EXPECT_TRUE(has(error, "worker-command")) << error;
+}
+
+TEST(WorkerCommand, ThatCannotBeReadIsQuoted) {
+  const std::string error = error_of_starting("sh 'without an end");
+  EXPECT_TRUE(has(error, "sh 'without an end")) << error;
+  EXPECT_TRUE(has(error, "worker-command")) << error;
+}
+
+TEST(WorkerCommand, ThatEndsAtOnceSaysHow) {
+  const std::string error = error_of_starting("sh -c 'exit 3'");
+  EXPECT_TRUE(has(error, "worker0 (process ")) << error;
+  EXPECT_TRUE(has(error, "exited with status 3")) << error;
+}
+
+TEST_F(PythonWorker, OfAnotherVersionIsRefused) {
+  const std::string error =
+      error_of_starting(script("lying_worker.py", "version"));
+  EXPECT_TRUE(has(error, "worker0 speaks version 2")) << error;
+  EXPECT_TRUE(has(error, "this is version 1")) << error;
+}
+
+}  // namespace
+}  // namespace dispatch::test

@@ -1,0 +1,110 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""A worker program for shmdispatch that breaks one rule of the protocol.
+
+It is inverting_worker.py, but for one thing that is wrong in what it sends for
+each frame after its first one (`version`: when it starts).
+
+Usage: shmdispatch stage=identity worker-command="python3 lying_worker.py LIE"
+"""
+
+import os
+import sys
+
+import inverting_worker as honest
+
+HUGE = 1 << 40
+
+# What the true value becomes, for each field of a report and of a memory.
+OF_REPORT = {
+    'number': lambda value: value + 1,
+    'sequence': lambda value: value + 1,
+    'start_ns': lambda value: -1,
+    'end_ns': lambda value: 0,
+    'flow': lambda value: 1,
+    'flags': lambda value: 1 << 31,
+    'payload_bytes': lambda value: honest.MAX_PAYLOAD + 1,
+}
+OF_MEMORY = {
+    'slot': lambda value: 1000,
+    'generation': lambda value: value + 1,
+    'offset': lambda value: HUGE,
+    'bytes': lambda value: HUGE,
+    'memory-flags': lambda value: 1,
+}
+# What is added to the payload.
+MORE_PAYLOAD = {
+    'list': b'no field',
+    'event': honest.field(honest.P_EVENT, b'no event'),
+    'meta': honest.field(honest.P_META, honest.field(honest.META_KIND, 99)),
+}
+
+
+def changed(values, names, lies, lie):
+    """`values`, whose names are `names`, but for the one that is the lie."""
+    return [lies[lie](value) if name == lie else value
+            for name, value in zip(names, values)]
+
+
+class LyingChannel(honest.Channel):
+    def __init__(self, number, lie):
+        super().__init__(number)
+        self.lie = lie
+        self.first_memory = None
+
+    def send(self, kind, *fields, number=0):
+        if kind == honest.READY and self.lie == 'version':
+            fields = [honest.field(honest.F_VERSION, honest.VERSION + 1)]
+        elif kind == honest.REPORT and self.first_memory is None:
+            self.first_memory = self.memory_in(fields)
+        elif kind == honest.REPORT and self.lie == 'magic':
+            self.socket.send(honest.HEADER.pack(0, kind, 0, 0, 0))
+            return
+        elif kind == honest.REPORT:
+            fields = self.wrong_report(fields)
+        super().send(kind, *fields, number=number)
+
+    @staticmethod
+    def memory_in(fields):
+        payload = dict(honest.read_fields(b''.join(fields)))[honest.F_PAYLOAD]
+        return dict(honest.read_fields(payload))[honest.P_MEMORY]
+
+    def wrong_report(self, fields):
+        parts = dict(honest.read_fields(b''.join(fields)))
+        report = honest.REPORT_RECORD.unpack(parts[honest.F_DESCRIPTOR])
+        names = ('number', 'sequence', 'start_ns', 'end_ns', 'flow', 'flags',
+                 'payload_bytes', 'copied_buffers', 'copied_bytes')
+        report = honest.REPORT_RECORD.pack(
+            *changed(report, names, OF_REPORT, self.lie))
+        payload = b''.join(
+            honest.field(tag, self.wrong_memory(value)
+                         if tag == honest.P_MEMORY else value)
+            for tag, value in honest.read_fields(parts[honest.F_PAYLOAD]))
+        payload += MORE_PAYLOAD.get(self.lie, b'')
+        return [honest.field(honest.F_DESCRIPTOR, report),
+                honest.field(honest.F_PAYLOAD, payload)]
+
+    def wrong_memory(self, record):
+        if self.lie == 'owner':
+            return self.first_memory  # downstream has it
+        names = ('slot', 'generation', 'offset', 'bytes', 'memory-flags')
+        return honest.MEMORY_RECORD.pack(
+            *changed(honest.MEMORY_RECORD.unpack(record), names, OF_MEMORY,
+                     self.lie))
+
+
+class LyingWorker(honest.Worker):
+    def __init__(self, number, lie):
+        super().__init__(number)
+        self.channel = LyingChannel(self.channel.socket.detach(), lie)
+
+
+def main():
+    number = os.environ.pop('GST_DISPATCH_SOCKET', None)
+    if number is None or len(sys.argv) != 2:
+        sys.exit(__doc__)
+    LyingWorker(int(number), sys.argv[1]).run()
+
+
+if __name__ == '__main__':
+    main()
