@@ -4,9 +4,9 @@
 // another process, or thread, and to get it back?
 //
 // Beside each other: what GStreamer has, workerpool, shmdispatch, and the floor
-// (floor.h). All ways are there during the whole run and take turns, a few
-// frames each, so that what disturbs the machine disturbs all of them. The best
-// turn of each is compared: it is the one that was disturbed least.
+// (floor.h). All ways, at all sizes, are there during the whole run and take
+// turns, a few frames each, so that what disturbs the machine disturbs all of
+// them. The best turn of each is compared: it was disturbed least.
 //
 // The source takes frames from the pool that it is offered, and pushes the next
 // one when the sink has got the last one: at once (flood), or a thirtieth of a
@@ -46,6 +46,8 @@ constexpr FrameShape kShapes[] = {{"320x240", 320, 240},
                                   {"1920x1080", 1920, 1080},
                                   {"3840x2160", 3840, 2160}};
 constexpr auto kPace = std::chrono::nanoseconds(1'000'000'000 / 30);
+
+constexpr int kWarmUpFrames = 10;
 
 constexpr const char* kSink =
     " ! fakesink name=sink sync=false async=false enable-last-sample=false";
@@ -234,15 +236,6 @@ void flood_turn(Way& way, int frames, Series& series) {
   series.cpu_us.push_back(cpu_ns * 1e-3 / frames);
 }
 
-std::vector<Series> flood(std::vector<std::unique_ptr<Way>>& ways, int turns,
-                          int frames) {
-  std::vector<Series> all(ways.size());
-  for (int turn = 0; turn < turns; turn++)
-    for (std::size_t i = 0; i < ways.size(); i++)
-      flood_turn(*ways[i], frames, all[i]);
-  return all;
-}
-
 // The frames of one way are a thirtieth of a second apart; the others have
 // their turns in between.
 std::vector<Series> pace(std::vector<std::unique_ptr<Way>>& ways, int turns,
@@ -364,24 +357,49 @@ struct Lengths {
   gint paced_frames = 30;
 };
 
-void measure(bench::Report& report, Payload payload, const Lengths& lengths,
-             const std::string& only) {
-  std::vector<Found> flooded;
-  std::vector<Found> paced;
+// All ways at one size.
+struct AtSize {
+  const FrameShape* shape;
+  std::vector<std::unique_ptr<Way>> ways;
+  std::vector<Series> flooded{};
+  std::vector<Series> paced{};
+
+  Found found(const std::vector<Series>& series) const {
+    Found result{shape, {}, series};
+    for (const auto& way : ways) result.names.push_back(way->name());
+    return result;
+  }
+};
+
+std::vector<AtSize> make_all(Payload payload, const std::string& only) {
+  std::vector<AtSize> all;
   for (const FrameShape& shape : kShapes) {
     if (!only.empty() && only != shape.name) continue;
-    auto ways = make_ways(shape, payload);
-    std::vector<std::string> names;
-    for (const auto& way : ways) {
-      names.push_back(way->name());
-      for (int i = 0; i < 10; i++) way->send_one_us();
-    }
-    flooded.push_back({&shape, names,
-                       flood(ways, lengths.flood_turns, lengths.flood_frames)});
-    paced.push_back(
-        {&shape, names, pace(ways, lengths.paced_turns, lengths.paced_frames)});
+    all.push_back({&shape, make_ways(shape, payload)});
+    all.back().flooded.resize(all.back().ways.size());
+    for (const auto& way : all.back().ways)
+      for (int i = 0; i < kWarmUpFrames; i++) way->send_one_us();
   }
-  if (flooded.empty()) bench::fail("No such size: " + only);
+  if (all.empty()) bench::fail("No such size: " + only);
+  return all;
+}
+
+void measure(bench::Report& report, Payload payload, const Lengths& lengths,
+             const std::string& only) {
+  std::vector<AtSize> all = make_all(payload, only);
+  for (int turn = 0; turn < lengths.flood_turns; turn++)
+    for (AtSize& at : all)
+      for (std::size_t i = 0; i < at.ways.size(); i++)
+        flood_turn(*at.ways[i], lengths.flood_frames, at.flooded[i]);
+  for (AtSize& at : all)
+    at.paced = pace(at.ways, lengths.paced_turns, lengths.paced_frames);
+
+  std::vector<Found> flooded;
+  std::vector<Found> paced;
+  for (const AtSize& at : all) {
+    flooded.push_back(at.found(at.flooded));
+    paced.push_back(at.found(at.paced));
+  }
   const std::string what =
       payload == Payload::kTouched ? "read and written" : "untouched";
   add_found(report, what + ", flood", payload, flooded);

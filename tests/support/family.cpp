@@ -13,6 +13,7 @@
 #include <iterator>
 #include <map>
 #include <optional>
+#include <sstream>
 #include <string>
 #include <system_error>
 
@@ -58,6 +59,23 @@ std::optional<std::vector<std::int64_t>> stat_fields(pid_t process) {
 
 std::int64_t stat_field(const std::vector<std::int64_t>& fields, int number) {
   return fields.at(static_cast<std::size_t>(number - kFirstField));
+}
+
+// What is said in kB in a file of lines like "VmRSS:  12 kB".
+std::map<std::string, std::int64_t> fields_in_bytes(pid_t process,
+                                                    const char* name) {
+  std::ifstream file(proc_path(process, name));
+  if (!file) fail_gone(process);
+  std::map<std::string, std::int64_t> fields;
+  for (std::string line; std::getline(file, line);) {
+    std::istringstream words(line);
+    std::string key;
+    std::string unit;
+    std::int64_t value = 0;
+    if (words >> key >> value >> unit && unit == "kB")
+      fields[key] = value * 1024;
+  }
+  return fields;
 }
 
 }  // namespace
@@ -132,15 +150,10 @@ Faults page_faults(const std::vector<pid_t>& processes) {
 }
 
 Memory memory(pid_t process) {
-  std::ifstream file(proc_path(process, "smaps_rollup"));
-  if (!file) fail_gone(process);
-  std::map<std::string, std::int64_t> kibibytes;
-  std::string line;
-  std::getline(file, line);  // the addresses
-  for (std::string key; file >> key; std::getline(file, line))
-    file >> kibibytes[key];
-  return {kibibytes["Rss:"] * 1024, kibibytes["Pss:"] * 1024,
-          kibibytes["SwapPss:"] * 1024};
+  const auto of_all = fields_in_bytes(process, "status");
+  const auto of_maps = fields_in_bytes(process, "smaps_rollup");
+  return {of_all.at("VmRSS:"), of_all.at("RssShmem:"), of_maps.at("Pss:"),
+          of_maps.at("SwapPss:")};
 }
 
 Memory memory(const std::vector<pid_t>& processes) {
@@ -148,6 +161,7 @@ Memory memory(const std::vector<pid_t>& processes) {
   for (const pid_t process : processes) {
     const Memory one = memory(process);
     sum.resident_bytes += one.resident_bytes;
+    sum.resident_shared_bytes += one.resident_shared_bytes;
     sum.share_bytes += one.share_bytes;
     sum.swap_bytes += one.swap_bytes;
   }

@@ -38,6 +38,7 @@ Faults page_faults(const std::vector<pid_t>& processes);
 
 struct Memory {
   std::int64_t resident_bytes;
+  std::int64_t resident_shared_bytes;  // of it in memfds and the like
   // Its proportional share: what several processes have mapped counts once in
   // the sum over all of them.
   std::int64_t share_bytes;
