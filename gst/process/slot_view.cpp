@@ -70,6 +70,10 @@ static GstMemory* gst_dispatch_slot_view_alloc(GstAllocator* allocator,
   const gsize bytes = slot->bytes();
   const gsize skipped = -reinterpret_cast<guintptr>(data) & params->align;
   const gsize offset = skipped + params->prefix;
+  if (offset > bytes || size > bytes - offset) {  // the sum has wrapped
+    slots_of(allocator).let_go(*slot);
+    return nullptr;
+  }
   if ((params->flags & GST_MEMORY_FLAG_ZERO_PREFIXED) != 0)
     std::memset(data, 0, offset);
   if ((params->flags & GST_MEMORY_FLAG_ZERO_PADDED) != 0)

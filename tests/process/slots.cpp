@@ -994,6 +994,19 @@ TEST(BringIn, EndsItsWaitWhenInterrupted) {
   EXPECT_TRUE(sut.bring_in(plain_buffer(kFrame, 3), copied));
 }
 
+TEST(BringIn, EndsItsWaitForSlotsThatWillNotComeBack) {
+  SlotStore sut;
+  sut.budget().set_max_bytes(kFrameSlot);
+  std::uint64_t copied = 0;
+  const BufferPtr first = sut.bring_in(plain_buffer(kFrame, 1), copied);
+  auto second = std::async(std::launch::async, [&] {
+    std::uint64_t bytes = 0;
+    return sut.bring_in(plain_buffer(kFrame, 2), bytes);
+  });
+  sut.drop_unused();
+  EXPECT_FALSE(second.get());
+}
+
 TEST(BringIn, DoesNotWaitWhereNothingIsOut) {
   SlotStore sut;
   sut.budget().set_max_bytes(kPage);

@@ -482,6 +482,19 @@ TEST(WorkerSlots, HaveThePlaceAroundTheFrameThatIsAskedFor) {
   gst_memory_unmap(far.get(), &map);
 }
 
+TEST(WorkerSlots, GiveNoMemoryThatIsLargerThanItsSlot) {
+  OtherSide dispatcher;
+  GstAllocationParams params{};
+  params.prefix = G_MAXSIZE - 100;
+  EXPECT_FALSE(alloc(dispatcher.worker, 200, params));
+  params = {};
+  params.padding = 101;
+  EXPECT_FALSE(alloc(dispatcher.worker, G_MAXSIZE - 100, params));
+  // The slot that was tried is free.
+  EXPECT_TRUE(alloc(dispatcher.worker, 1));
+  EXPECT_EQ(dispatcher.requests.size(), 1U);
+}
+
 TEST(WorkerSlots, CopyOtherMemoryIntoSlotsWhoseSizesRecur) {
   OtherSide dispatcher;
   for (const gsize bytes : {5000, 6000, 7000, 8000, 5000}) {
