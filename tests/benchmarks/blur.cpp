@@ -1,15 +1,12 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 //
-// A heavy stage: does workerpool on two cores come near two processes that
-// share nothing and do half the frames each?
+// A heavy stage: do workerpool and shmdispatch on two cores come near two
+// processes that share nothing and do half the frames each?
 //
 // Every measurement runs in child processes of this program, which build their
 // pipeline, warm it up, say that they are ready and then wait to be started
-// together. The input is one frame of noise, pushed again and again by
-// reference, so that it costs nothing on either side.
-
-#include <sys/wait.h>
-#include <unistd.h>
+// together. The input is one frame of noise in the memory that is offered,
+// pushed again and again by reference, so that it costs nothing on any side.
 
 #include <algorithm>
 #include <condition_variable>
@@ -19,23 +16,27 @@
 #include <memory>
 #include <mutex>
 #include <random>
+#include <sstream>
 #include <string>
 #include <vector>
 
 #include "bench.h"
+#include "family.h"
+#include "offered_frames.h"
+#include "partner.h"
 #include "pipeline.h"
 #include "report.h"
 
 namespace {
 
-constexpr int kWidth = 1280;
-constexpr int kHeight = 720;
-constexpr const char* kCaps =
-    "video/x-raw,format=AYUV,width=1280,height=720,framerate=30/1";
+namespace test = dispatch::test;
+
+constexpr bench::FrameShape kShape{"1280x720", 1280, 720, "AYUV"};
 constexpr const char* kStage = "gaussianblur sigma=3";
 constexpr int kWarmUpFrames = 8;
 
-// What one child did, in nanoseconds of CLOCK_MONOTONIC and of CPU time.
+// What one child did, in nanoseconds of CLOCK_MONOTONIC and of CPU time, that
+// of its worker processes with it.
 struct ChildTimes {
   std::int64_t begin_ns;
   std::int64_t end_ns;
@@ -70,15 +71,15 @@ class Arrivals {
   int count_ = 0;
 };
 
-GstBuffer* make_noise() {
-  constexpr gsize kSize = gsize{kWidth} * kHeight * 4;
-  GstBuffer* buffer = gst_buffer_new_allocate(nullptr, kSize, nullptr);
+GstBuffer* make_noise(bench::Feeder& feeder) {
+  GstBuffer* buffer = bench::OfferedFrames(feeder, kShape).take();
   GstMapInfo map;
   if (!gst_buffer_map(buffer, &map, GST_MAP_WRITE)) {
     bench::fail("Cannot write to a frame.");
   }
   std::mt19937 random(1);
-  for (gsize i = 0; i < kSize; i += sizeof(std::uint32_t)) {
+  for (gsize i = 0; i + sizeof(std::uint32_t) <= map.size;
+       i += sizeof(std::uint32_t)) {
     const std::uint32_t word = random();
     std::memcpy(map.data + i, &word, sizeof word);
   }
@@ -100,86 +101,43 @@ std::string description(const std::string& side) {
   const std::string sink =
       " ! fakesink name=sink sync=false async=false enable-last-sample=false";
   if (side == "plain") return std::string(kStage) + " name=x" + sink;
-  return "workerpool name=x max-workers=2 stage=\"" + std::string(kStage) +
-         "\"" + sink;
+  return side + " name=x max-workers=2 stage=\"" + kStage + "\"" + sink;
 }
 
-// The child: ready, wait for a byte, work, print the times.
+// The child: ready, wait for a line, work, print the times.
 int run_child(const std::string& side, int frames) {
   bench::Pipeline pipeline(description(side));
   Arrivals arrivals(pipeline.pad("sink", "sink"));
   pipeline.set_state(GST_STATE_PLAYING);
-  bench::Feeder feeder(pipeline.pad("x", "sink"), kCaps);
-  GstBuffer* noise = make_noise();
+  bench::Feeder feeder(pipeline.pad("x", "sink"), kShape.caps().c_str());
+  GstBuffer* noise = make_noise(feeder);
   push_frames(feeder, noise, 0, kWarmUpFrames);
   arrivals.wait_for(kWarmUpFrames);
+  const std::vector<pid_t> processes = test::family();
 
-  std::printf("ready\n");
-  std::fflush(stdout);
-  char go = 0;
-  if (read(STDIN_FILENO, &go, 1) != 1) bench::fail("Not started.");
+  bench::Partner::is_ready();
+  if (!bench::Partner::wait_for_line()) bench::fail("Not started.");
 
-  const ChildTimes before{bench::monotonic_ns(), 0, bench::process_cpu_ns()};
+  const ChildTimes before{bench::monotonic_ns(), 0, test::cpu_ns(processes)};
   push_frames(feeder, noise, kWarmUpFrames, frames);
   arrivals.wait_for(kWarmUpFrames + frames);
   std::printf("%lld %lld %lld\n", static_cast<long long>(before.begin_ns),
               static_cast<long long>(bench::monotonic_ns()),
-              static_cast<long long>(bench::process_cpu_ns() - before.cpu_ns));
+              static_cast<long long>(test::cpu_ns(processes) - before.cpu_ns));
+  std::fflush(stdout);
   feeder.push_eos();
   pipeline.wait_for_eos();
   gst_buffer_unref(noise);
   return 0;
 }
 
-// A child process and its two pipes. Owned by the parent's main thread.
-class Child {
- public:
-  Child(const std::string& side, unsigned frames) {
-    const std::string frames_text = std::to_string(frames);
-    const gchar* argv[] = {"/proc/self/exe", "--child",           side.c_str(),
-                           "--frames",       frames_text.c_str(), nullptr};
-    g_autoptr(GError) error = nullptr;
-    gint in = -1;
-    gint out = -1;
-    if (!g_spawn_async_with_pipes(nullptr, const_cast<gchar**>(argv), nullptr,
-                                  G_SPAWN_DO_NOT_REAP_CHILD, nullptr, nullptr,
-                                  &pid_, &in, &out, nullptr, &error)) {
-      bench::fail(error->message);
-    }
-    in_ = in;
-    out_ = fdopen(out, "r");
-    char word[16] = {};
-    if (std::fscanf(out_, "%15s", word) != 1) bench::fail("A child failed.");
-  }
-
-  ~Child() {
-    std::fclose(out_);
-    close(in_);
-    waitpid(pid_, nullptr, 0);
-    g_spawn_close_pid(pid_);
-  }
-  Child(const Child&) = delete;
-  Child& operator=(const Child&) = delete;
-
-  void start() const {
-    if (write(in_, "g", 1) != 1) bench::fail("A child has gone.");
-  }
-
-  ChildTimes times() {
-    long long begin_ns = 0;
-    long long end_ns = 0;
-    long long cpu_ns = 0;
-    if (std::fscanf(out_, "%lld %lld %lld", &begin_ns, &end_ns, &cpu_ns) != 3) {
-      bench::fail("A child failed.");
-    }
-    return {begin_ns, end_ns, cpu_ns};
-  }
-
- private:
-  GPid pid_ = 0;
-  int in_ = -1;          // owned
-  FILE* out_ = nullptr;  // owned
-};
+ChildTimes times_of(bench::Partner& child) {
+  std::istringstream line(child.next_line());
+  ChildTimes times{};
+  if (!(line >> times.begin_ns >> times.end_ns >> times.cpu_ns))
+    bench::fail("A child failed.");
+  return times;
+}
 
 struct Sample {
   double wall_s;
@@ -188,15 +146,16 @@ struct Sample {
 
 // Starts the children together: from the first start to the last end.
 Sample measure(const std::string& side, unsigned children, unsigned frames) {
-  std::vector<std::unique_ptr<Child>> running;
+  std::vector<std::unique_ptr<bench::Partner>> running;
   running.reserve(children);
   for (unsigned i = 0; i < children; i++) {
-    running.push_back(std::make_unique<Child>(side, frames / children));
+    running.push_back(std::make_unique<bench::Partner>(std::vector<std::string>{
+        "--child", side, "--frames", std::to_string(frames / children)}));
   }
-  for (const auto& child : running) child->start();
+  for (const auto& child : running) child->tell("go");
   ChildTimes total{INT64_MAX, 0, 0};
   for (const auto& child : running) {
-    const ChildTimes times = child->times();
+    const ChildTimes times = times_of(*child);
     total.begin_ns = std::min(total.begin_ns, times.begin_ns);
     total.end_ns = std::max(total.end_ns, times.end_ns);
     total.cpu_ns += times.cpu_ns;
@@ -233,7 +192,8 @@ int main(int argc, char** argv) {
   const gchar* json = nullptr;
   const gchar* child = nullptr;
   bench::CommandLine line(
-      "A heavy stage in workerpool, beside two processes that share nothing.");
+      "A heavy stage in workerpool and shmdispatch, beside two processes that "
+      "share nothing.");
   line.add("frames", &frames, "Frames in one measurement");
   line.add("repeats", &repeats, "Measurements of each side");
   line.add("json", &json, "Write the figures to this file");
@@ -242,12 +202,15 @@ int main(int argc, char** argv) {
   if (child != nullptr) return run_child(child, frames);
 
   bench::use_two_cpus();
+  const bool has_processes = bench::exists("shmdispatch");
   bench::Report report("blur");
-  Series pool;
+  Series threads;
+  Series processes;
   Series two;
   Series one;
   for (gint i = 0; i < repeats; i++) {
-    pool.add(measure("pool", 1, frames));
+    threads.add(measure("workerpool", 1, frames));
+    if (has_processes) processes.add(measure("shmdispatch", 1, frames));
     two.add(measure("plain", 2, frames));
     // Only to show what there is to gain.
     if (i == 0) one.add(measure("plain", 1, frames));
@@ -256,10 +219,17 @@ int main(int argc, char** argv) {
                    kStage + ", medians of " + std::to_string(repeats),
                {"side", "wall s", "wall / two processes", "CPU s",
                 "CPU / two processes"});
-  add_row(report, "workerpool, two workers", pool, two);
+  add_row(report, "workerpool, two workers", threads, two);
+  if (has_processes)
+    add_row(report, "shmdispatch, two workers", processes, two);
   add_row(report, "two plain processes", two, two);
   add_row(report, "one plain process", one, two);
-  report.at_most("wall time beside two plain processes",
-                 bench::median(bench::ratios(pool.wall_s, two.wall_s)), 1.05);
+  report.at_most("workerpool, wall time beside two plain processes",
+                 bench::median(bench::ratios(threads.wall_s, two.wall_s)),
+                 1.05);
+  if (has_processes)
+    report.at_most("shmdispatch, wall time beside two plain processes",
+                   bench::median(bench::ratios(processes.wall_s, two.wall_s)),
+                   1.08);
   return report.finish(json);
 }

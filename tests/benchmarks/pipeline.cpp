@@ -5,6 +5,11 @@
 
 namespace bench {
 
+bool exists(const char* element) {
+  g_autoptr(GstElementFactory) factory = gst_element_factory_find(element);
+  return factory != nullptr;
+}
+
 Pipeline::Pipeline(const std::string& description) {
   g_autoptr(GError) error = nullptr;
   pipeline_ = gst_parse_launch_full(description.c_str(), nullptr,

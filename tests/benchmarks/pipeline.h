@@ -13,6 +13,9 @@
 
 namespace bench {
 
+// Whether there is an element of this kind.
+bool exists(const char* element);
+
 // A pipeline from a launch description, with the failures of a benchmark.
 class Pipeline {
  public:

@@ -210,16 +210,11 @@ class Way {
   std::unique_ptr<bench::OfferedFrames> frames_;
 };
 
-bool exists(const char* element) {
-  g_autoptr(GstElementFactory) factory = gst_element_factory_find(element);
-  return factory != nullptr;
-}
-
 std::vector<std::unique_ptr<Way>> make_ways(const FrameShape& shape,
                                             Payload payload) {
   std::vector<std::unique_ptr<Way>> ways;
   for (const Recipe& recipe : recipes(payload)) {
-    if (recipe.front.starts_with("unixfdsink") && !exists("unixfdsink"))
+    if (recipe.front.starts_with("unixfdsink") && !bench::exists("unixfdsink"))
       continue;
     ways.push_back(std::make_unique<Way>(recipe, shape, payload));
   }
