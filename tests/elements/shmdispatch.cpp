@@ -53,7 +53,7 @@ std::string wait_for_error(Messages& messages) {
 
 // ---- Processes -------------------------------------------------------------
 
-// The worker processes of this program, in the order of their numbers.
+// The worker processes of this program, in the order in which they started.
 std::vector<pid_t> workers() {
   std::vector<pid_t> pids;
   for (const auto& task :
@@ -61,7 +61,6 @@ std::vector<pid_t> workers() {
     std::ifstream children(task.path() / "children");
     pids.insert(pids.end(), std::istream_iterator<pid_t>(children), {});
   }
-  std::sort(pids.begin(), pids.end());
   return pids;
 }
 
@@ -357,6 +356,44 @@ TEST(ZeroCopy, TheOtherBranchOfATeeSeesNoChange) {
         << in_place;
 }
 
+constexpr char kColourSource[] =
+    "videotestsrc num-buffers=20 ! "
+    "video/x-raw,format=AYUV,width=64,height=48,framerate=30/1 ! ";
+
+// videotestsrc asks for memory before the first frame.
+TEST(ZeroCopy, NewBuffersOfAStageAreNotCopied) {
+  for (const char* stage :
+       {"videoflip video-direction=horiz", "videoflip video-direction=90r",
+        "videoscale ! video/x-raw,width=32,height=24",
+        "videoconvert ! video/x-raw,format=I420",
+        "videoconvert ! video/x-raw,format=RGBx ! videoflip "
+        "video-direction=vert ! videoconvert"}) {
+    Pipeline pipeline(std::string(kColourSource) +
+                      "shmdispatch name=sut max-workers=2 stage=\"" + stage +
+                      "\" ! fakesink");
+    EXPECT_TRUE(pipeline.run_to_eos()) << pipeline.error();
+    const Stats stats(pipeline.by_name("sut").get());
+    EXPECT_EQ(stats["applied"], 20U);
+    EXPECT_EQ(stats["copies"], 0U) << stage;
+  }
+}
+
+TEST(ZeroCopy, AChainCopiesNothing) {
+  Pipeline pipeline(std::string(kColourSource) +
+                    "shmdispatch name=a max-workers=1 stage=identity ! "
+                    "shmdispatch name=b max-workers=2 stage=\"videoflip "
+                    "video-direction=horiz\" ! "
+                    "workerpool name=c max-workers=2 stage=identity ! "
+                    "shmdispatch name=d max-workers=1 stage=\"videoflip "
+                    "video-direction=90r\" ! fakesink");
+  EXPECT_TRUE(pipeline.run_to_eos()) << pipeline.error();
+  for (const char* name : {"a", "b", "c", "d"}) {
+    const Stats stats(pipeline.by_name(name).get());
+    EXPECT_EQ(stats["applied"], 20U) << name;
+    EXPECT_EQ(stats["copies"], 0U) << name;
+  }
+}
+
 TEST(ZeroCopy, CanBeRequiredOfWhatComesIn) {
   Harness sut("stage=identity max-workers=1 require-zero-copy=true");
   EXPECT_EQ(sut.push(sut.frame(0)), GST_FLOW_OK);
@@ -425,6 +462,16 @@ void expect_bounded(const std::string& stage) {
 
 TEST(MaxBytes, IsNeverExceededByResultsThatAreKept) {
   expect_bounded(kNewBufferStage);
+}
+
+TEST(MaxBytes, NothingIsHeldAfterNull) {
+  Pipeline pipeline(std::string(kBoundedSource) + kNewBufferStage +
+                    "! fakesink");
+  EXPECT_TRUE(pipeline.run_to_eos()) << pipeline.error();
+  const ElementPtr element = pipeline.by_name("sut");
+  EXPECT_GT(level_of(element.get()), 0U);
+  pipeline.set_state(GST_STATE_NULL);
+  EXPECT_EQ(level_of(element.get()), 0U);
 }
 
 TEST(MaxBytes, ThatIsTooSmallIsAnErrorThatNamesIt) {
