@@ -934,7 +934,9 @@ INSTANTIATE_TEST_SUITE_P(
                     Lie{"offset", "offset"}, Lie{"bytes", "bytes"},
                     Lie{"memory-flags", "flags of a memory"},
                     Lie{"list", "list of fields"}, Lie{"event", "event"},
-                    Lie{"meta", "kind of a meta"}, Lie{"magic", "magic"}),
+                    Lie{"meta", "kind of a meta"},
+                    Lie{"end", "event, which is neither caps nor tags"},
+                    Lie{"report", "report"}, Lie{"magic", "magic"}),
     [](const testing::TestParamInfo<Lie>& each) {
       std::string name = each.param.lie;
       std::erase_if(name, [](char c) { return c == '_' || c == '-'; });

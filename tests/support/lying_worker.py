@@ -14,6 +14,8 @@ import sys
 import inverting_worker as honest
 
 HUGE = 1 << 40
+EVENT_SEQUENCE = 2
+EOS = 28174
 
 # What the true value becomes, for each field of a report and of a memory.
 OF_REPORT = {
@@ -36,6 +38,8 @@ OF_MEMORY = {
 MORE_PAYLOAD = {
     'list': b'no field',
     'event': honest.field(honest.P_EVENT, b'no event'),
+    'end': honest.field(honest.P_EVENT, honest.field(honest.EVENT_TYPE, EOS)
+                        + honest.field(EVENT_SEQUENCE, 1)),
     'meta': honest.field(honest.P_META, honest.field(honest.META_KIND, 99)),
 }
 
@@ -81,6 +85,8 @@ class LyingChannel(honest.Channel):
                          if tag == honest.P_MEMORY else value)
             for tag, value in honest.read_fields(parts[honest.F_PAYLOAD]))
         payload += MORE_PAYLOAD.get(self.lie, b'')
+        if self.lie == 'report':
+            report = report[1:]
         return [honest.field(honest.F_DESCRIPTOR, report),
                 honest.field(honest.F_PAYLOAD, payload)]
 
