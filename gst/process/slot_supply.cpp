@@ -30,13 +30,7 @@ void SlotSupply::set_input_class(core::protocol::SlotClass slot_class) {
   drop_unused();
 }
 
-void SlotSupply::note_size(std::uint64_t bytes) {
-  const std::lock_guard lock(mutex_);
-  frame_bytes_ = bytes;
-}
-
 MemoryPtr SlotSupply::take(std::uint64_t bytes) {
-  note_size(bytes);
   const Recycler offered = this->offered();
   if (MemoryPtr memory = offered->take(bytes)) return memory;
   return may_grow(*offered, bytes) ? make_for(*offered, bytes) : nullptr;
@@ -68,33 +62,21 @@ os::Result<bool> SlotSupply::promise(std::uint64_t bytes, unsigned count) {
 }
 
 MemoryPtr SlotSupply::take_for_copy(std::uint64_t bytes) {
-  note_size(bytes);
   while (true) {
     const Recycler copies = this->copies();
-    const Recycler offered = this->offered();
     const unsigned seen = copies->returns();
-    const unsigned seen_offered = offered->returns();
     if (MemoryPtr memory = copies->take(bytes)) return memory;
-    if (MemoryPtr memory = offered->withdraw(bytes))
+    if (MemoryPtr memory = offered()->withdraw(bytes))
       return copies->give_out(std::move(memory));
     if (MemoryPtr memory = make_for(*copies, bytes)) return memory;
-    if (!copies->wait(seen) && copies == this->copies() &&
-        !offered->wait(seen_offered))
-      return nullptr;
+    if (!copies->wait(seen) && copies == this->copies()) return nullptr;
   }
-}
-
-bool SlotSupply::is_short() const {
-  const std::lock_guard lock(mutex_);
-  return !offered_->has_waiting() && !copies_->has_waiting() &&
-         !budget_.has_room_for(frame_bytes_);
 }
 
 void SlotSupply::interrupt(bool on) {
   const std::lock_guard lock(mutex_);
   is_interrupted_ = on;
   copies_->interrupt(on);
-  offered_->interrupt(on);
 }
 
 // Who waits for a slot of the old ones looks for a new one.
@@ -103,11 +85,9 @@ void SlotSupply::drop_unused() {
   auto copies = std::make_shared<SlotRecycler>();
   const std::lock_guard lock(mutex_);
   copies_->interrupt(true);
-  offered_->interrupt(true);
   offered_.swap(offered);
   copies_.swap(copies);
   copies_->interrupt(is_interrupted_);
-  offered_->interrupt(is_interrupted_);
 }
 
 SlotSupply::Recycler SlotSupply::offered() const {
