@@ -516,7 +516,10 @@ INSTANTIATE_TEST_SUITE_P(
         Shown{"late-policy", "due time", GST_PARAM_MUTABLE_PLAYING},
         Shown{"deadlines", "due times", GST_PARAM_MUTABLE_PLAYING},
         Shown{"max-buffers", "frames", GST_PARAM_MUTABLE_PLAYING},
-        Shown{"max-bytes", "bytes", GST_PARAM_MUTABLE_PLAYING},
+        // Of shared memory it is promised before it is needed.
+        Shown{"max-bytes", "bytes",
+              has_threads() ? GST_PARAM_MUTABLE_PLAYING
+                            : GST_PARAM_MUTABLE_READY},
         Shown{"stats", "frames", 0}),
     [](const auto& shown) {
       std::string name = shown.param.name;
