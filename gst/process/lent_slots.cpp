@@ -154,7 +154,7 @@ bool LentSlots::has_result_slots() const {
 bool LentSlots::is_starved() const {
   const std::lock_guard lock(mutex_);
   return !results_.empty() && ownership_.result_slots_at_worker() == 0 &&
-         !store_.budget().has_room_for(results_.begin()->second->bytes());
+         !store_.has_room_for_result(results_.begin()->second->bytes());
 }
 
 MemoryPtr LentSlots::use(const protocol::MemoryRecord& record,

@@ -444,7 +444,7 @@ bool ProcessWorker::decode(InFlight& flight, const TakenReport& taken,
       decode_answer(answer->value, flight.job.query.get()))
     result.answer = std::move(flight.job.query);
   if ((report.flags & protocol::kKeepsInputs) != 0) keep_inputs(flight);
-  if (slots_->is_starved()) empty_slots(result);
+  if (slots_->is_starved() || host_.slots->is_short()) empty_slots(result);
   if (result.copied_buffers != 0 && *host_.requires_zero_copy)
     refuse_copy(result);
   return true;
@@ -460,7 +460,8 @@ void ProcessWorker::refuse_copy(JobResult& result) {
   result.flow = GST_FLOW_ERROR;
 }
 
-// Its slots go back at once, at the price of a copy each.
+// Its slots, or those of its inputs, go back at once, at the price of a copy
+// each.
 void ProcessWorker::empty_slots(JobResult& result) {
   for (stage::MiniObjectPtr& item : result.outputs) {
     if (!GST_IS_BUFFER(item.get())) continue;

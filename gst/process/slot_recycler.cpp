@@ -76,6 +76,11 @@ unsigned SlotRecycler::returns() const {
   return returns_;
 }
 
+unsigned SlotRecycler::waiting() const {
+  const std::lock_guard lock(mutex_);
+  return static_cast<unsigned>(waiting_.size());
+}
+
 bool SlotRecycler::wait(unsigned seen) {
   std::unique_lock lock(mutex_);
   changed_.wait(lock, [&] {

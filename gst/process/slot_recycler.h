@@ -38,6 +38,8 @@ class SlotRecycler final : public MemoryHome,
   // Slots of at least `bytes`, waiting or out.
   unsigned count(std::uint64_t bytes) const;
 
+  unsigned waiting() const;  // of any size
+
   // How often one has come home. wait() sleeps until it is more than `seen`;
   // false: nothing is out, or interrupted.
   unsigned returns() const;

@@ -30,7 +30,13 @@ void SlotSupply::set_input_class(core::protocol::SlotClass slot_class) {
   drop_unused();
 }
 
+void SlotSupply::note_size(std::uint64_t bytes) {
+  const std::lock_guard lock(mutex_);
+  frame_bytes_ = bytes;
+}
+
 MemoryPtr SlotSupply::take(std::uint64_t bytes) {
+  note_size(bytes);
   const Recycler offered = this->offered();
   if (MemoryPtr memory = offered->take(bytes)) return memory;
   return may_grow(*offered, bytes) ? make_for(*offered, bytes) : nullptr;
@@ -62,15 +68,29 @@ os::Result<bool> SlotSupply::promise(std::uint64_t bytes, unsigned count) {
 }
 
 MemoryPtr SlotSupply::take_for_copy(std::uint64_t bytes) {
+  note_size(bytes);
   while (true) {
     const Recycler copies = this->copies();
+    const Recycler offered = this->offered();
     const unsigned seen = copies->returns();
     if (MemoryPtr memory = copies->take(bytes)) return memory;
-    if (MemoryPtr memory = offered()->withdraw(bytes))
+    if (MemoryPtr memory = offered->withdraw(bytes))
       return copies->give_out(std::move(memory));
     if (MemoryPtr memory = make_for(*copies, bytes)) return memory;
+    // What upstream has may lie in a pool of its own for ever.
     if (!copies->wait(seen) && copies == this->copies()) return nullptr;
   }
+}
+
+bool SlotSupply::leaves_room_for_copies(std::uint64_t bytes) const {
+  const std::lock_guard lock(mutex_);
+  return copies_->count(0) != 0 || budget_.has_room_for(bytes + frame_bytes_);
+}
+
+bool SlotSupply::is_short() const {
+  const std::lock_guard lock(mutex_);
+  return offered_->waiting() + copies_->waiting() < 2 &&
+         !budget_.has_room_for(2 * frame_bytes_);
 }
 
 void SlotSupply::interrupt(bool on) {

@@ -38,6 +38,12 @@ class SlotSupply final : public SlotSource {
   // that is out where the bound allows no new one. Null: interrupted, or none
   // is out.
   MemoryPtr take_for_copy(std::uint64_t bytes);
+  // Whether a slot of `bytes` for something else would leave at least one for
+  // copies, without which a frame in other memory could not go on.
+  bool leaves_room_for_copies(std::uint64_t bytes) const;
+  // Whether only one more frame would find a slot, and the bound allows no new
+  // one: that last slot must come back.
+  bool is_short() const;
   void interrupt(bool on);
 
   // Frees what waits; what is out will not come back.
@@ -47,6 +53,7 @@ class SlotSupply final : public SlotSource {
   using Recycler = std::shared_ptr<SlotRecycler>;
   Recycler offered() const;
   Recycler copies() const;
+  void note_size(std::uint64_t bytes);
   bool may_grow(const SlotRecycler& offered, std::uint64_t bytes) const;
   os::Result<MemoryPtr> make(std::uint64_t bytes);
   MemoryPtr make_for(SlotRecycler& recycler, std::uint64_t bytes);
@@ -58,7 +65,8 @@ class SlotSupply final : public SlotSource {
   os::Pages pages_ = os::Pages::kNormal;
   core::protocol::SlotClass input_class_ = core::protocol::SlotClass::kInput;
   bool is_interrupted_ = false;
-  unsigned promised_ = 0;  // slots, of the last size that was asked for
+  std::uint64_t frame_bytes_ = 0;  // of the last slot that was asked for
+  unsigned promised_ = 0;          // slots, of the last size that was asked for
   Recycler offered_ = std::make_shared<SlotRecycler>();
   Recycler copies_ = std::make_shared<SlotRecycler>();
 };

@@ -236,10 +236,21 @@ BufferPtr SlotStore::bring_in(BufferPtr buffer, std::uint64_t& copied_bytes) {
   return copy;
 }
 
+bool SlotStore::is_short() const { return impl_->supply->is_short(); }
+
 void SlotStore::interrupt(bool on) { impl_->supply->interrupt(on); }
+
+bool SlotStore::has_room_for_result(std::uint64_t bytes) const {
+  return impl_->supply->budget().has_room_for(bytes) &&
+         impl_->supply->leaves_room_for_copies(bytes);
+}
 
 std::unique_ptr<SlotStore::ResultSlot> SlotStore::make_result_slot(
     std::uint64_t bytes, std::function<void()> on_released, std::string& why) {
+  if (!impl_->supply->leaves_room_for_copies(bytes)) {
+    why = "the rest of max-bytes is for frames that come in other memory";
+    return nullptr;
+  }
   auto memory = impl_->result_maker.make(
       bytes, core::protocol::SlotClass::kResult, impl_->supply->pages());
   if (!memory) {

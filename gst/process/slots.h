@@ -102,6 +102,9 @@ class SlotStore {
   // slot if the bound does not allow a new one; null if interrupted, or if
   // there is no slot to wait for.
   BufferPtr bring_in(BufferPtr buffer, std::uint64_t& copied_bytes);
+  // Whether slots are about to run out: a frame that leaves unchanged had
+  // better not take its own along.
+  bool is_short() const;
   // Ends waits in bring_in() until interrupt(false).
   void interrupt(bool on);
 
@@ -119,6 +122,8 @@ class SlotStore {
     // caller's. (transfer full)
     virtual MemoryPtr hand_out(std::uint64_t offset, std::uint64_t bytes) = 0;
   };
+  // Whether the bound allows one more of them.
+  bool has_room_for_result(std::uint64_t bytes) const;
   std::unique_ptr<ResultSlot> make_result_slot(
       std::uint64_t bytes, std::function<void()> on_released, std::string& why);
 
