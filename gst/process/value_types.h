@@ -55,7 +55,7 @@ bool go_together(const GValue* first, const GValue* item);
 // a stack.
 inline constexpr unsigned kMaxNesting = 16;
 // Adding a field to a structure looks at all that are there.
-inline constexpr int kMaxFields = 1024;
+inline constexpr int kMaxFields = 256;
 inline constexpr unsigned kMaxStructures = 4096;
 
 // Whether the enum has a value of that number.
