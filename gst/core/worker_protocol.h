@@ -234,13 +234,13 @@ enum MessageType : std::uint16_t {
   kMessageReleased = 12,  // a result slot is the worker's again, for a worker
                           // that takes its commands here
   // From the worker:
-  kMessageReady = 32,       // or why not
-  kMessageReport = 33,      // as kMessageCommand
+  kMessageReady = 32,           // or why not
+  kMessageReport = 33,          // as kMessageCommand
   kMessageInputsReleased = 45,  // of a command with kKeepsInputs
-  kMessageBus = 34,         // a message for the bus
-  kMessageLog = 35,         // a line for the debug log
-  kMessageNeedSlot = 36,    // request: one more result slot
-  kMessageEnterEpoch = 37,  // request: see Epoch::enter()
+  kMessageBus = 34,             // a message for the bus
+  kMessageLog = 35,             // a line for the debug log
+  kMessageNeedSlot = 36,        // request: one more result slot
+  kMessageEnterEpoch = 37,      // request: see Epoch::enter()
   kMessageLeaveEpoch = 38,
   kMessageBindEpoch = 39,  // request
   kMessageCloseEpoch = 40,
