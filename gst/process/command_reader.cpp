@@ -31,15 +31,14 @@ InputHold::~InputHold() {
 }
 
 bool CommandReader::read(std::span<const std::byte> payload,
-                         std::shared_ptr<InputHold> hold, Job& job) {
-  hold_ = std::move(hold);
+                         const std::shared_ptr<InputHold>& hold, Job& job) {
   core::FieldReader fields(payload);
   FrameReader frames;
   std::vector<stage::EventPtr> events;
   for (;;) {
     const std::optional<core::Field> field = fields.next();
     if (const auto frame = frames.take_complete(field ? &*field : nullptr))
-      if (!read_frame(*frame, job)) return false;
+      if (!read_frame(*frame, hold, job)) return false;
     if (!field) break;
     if (frames.take(*field)) continue;
     if (field->tag == protocol::kState) read_state(field->value);
@@ -97,7 +96,8 @@ void CommandReader::read_state(std::span<const std::byte> state) {
     sticky_ = sticky_->with(event.get(), epoch_);
 }
 
-BufferPtr CommandReader::read_buffer(const ParsedBuffer& parsed) {
+BufferPtr CommandReader::read_buffer(const ParsedBuffer& parsed,
+                                     const std::shared_ptr<InputHold>& hold) {
   BufferPtr buffer(gst_buffer_new());
   for (const protocol::MemoryRecord& record : parsed.memories) {
     MemoryPtr memory = slots_.wrap(record);
@@ -110,7 +110,7 @@ BufferPtr CommandReader::read_buffer(const ParsedBuffer& parsed) {
     }
     gst_mini_object_set_qdata(
         GST_MINI_OBJECT_CAST(memory.get()), hold_quark(),
-        new std::shared_ptr<InputHold>(hold_), [](gpointer hold) {
+        new std::shared_ptr<InputHold>(hold), [](gpointer hold) {
           delete static_cast<std::shared_ptr<InputHold>*>(hold);
         });
     gst_buffer_append_memory(buffer.get(), memory.release());
@@ -122,9 +122,11 @@ BufferPtr CommandReader::read_buffer(const ParsedBuffer& parsed) {
   return buffer;
 }
 
-bool CommandReader::read_frame(const ParsedFrame& parsed, Job& job) {
+bool CommandReader::read_frame(const ParsedFrame& parsed,
+                               const std::shared_ptr<InputHold>& hold,
+                               Job& job) {
   if (!parsed.is_list) {
-    BufferPtr buffer = read_buffer(parsed.buffers.front());
+    BufferPtr buffer = read_buffer(parsed.buffers.front(), hold);
     if (!buffer) return false;
     job.frame = stage::Frame(buffer.release());
     return true;
@@ -132,7 +134,7 @@ bool CommandReader::read_frame(const ParsedFrame& parsed, Job& job) {
   GstBufferList* list = gst_buffer_list_new();
   bool is_whole = true;
   for (const ParsedBuffer& each : parsed.buffers) {
-    BufferPtr buffer = read_buffer(each);
+    BufferPtr buffer = read_buffer(each, hold);
     is_whole = is_whole && buffer;
     if (buffer) gst_buffer_list_add(list, buffer.release());
   }

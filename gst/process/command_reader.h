@@ -39,23 +39,25 @@ class CommandReader {
   CommandReader(std::shared_ptr<Channel> channel, WorkerSlots& slots)
       : channel_(std::move(channel)), slots_(slots) {}
 
-  // Fills what the payload says of `job`. False: a memory is not there.
-  bool read(std::span<const std::byte> payload, std::shared_ptr<InputHold> hold,
-            stage::Job& job);
+  // Fills what the payload says of `job`; its memories hold on to `hold`, and
+  // nothing else here does. False: a memory is not there.
+  bool read(std::span<const std::byte> payload,
+            const std::shared_ptr<InputHold>& hold, stage::Job& job);
   // Of the state that holds.
   std::uint64_t epoch_id() const { return epoch_->id(); }
 
  private:
   void read_state(std::span<const std::byte> state);
-  bool read_frame(const ParsedFrame& parsed, stage::Job& job);
-  BufferPtr read_buffer(const ParsedBuffer& parsed);
+  bool read_frame(const ParsedFrame& parsed,
+                  const std::shared_ptr<InputHold>& hold, stage::Job& job);
+  BufferPtr read_buffer(const ParsedBuffer& parsed,
+                        const std::shared_ptr<InputHold>& hold);
 
   const std::shared_ptr<Channel> channel_;
   WorkerSlots& slots_;
   std::shared_ptr<const stage::StickyState> sticky_;
   std::shared_ptr<RemoteEpoch> epoch_;
   std::map<std::uint64_t, stage::EventPtr> events_;  // by their ids
-  std::shared_ptr<InputHold> hold_;                  // of the command
 };
 
 }  // namespace dispatch::process

@@ -203,11 +203,15 @@ ObjectPtr<GstAllocator> make_slot_allocator(
   return allocator;
 }
 
+// gst_video_info_from_caps() takes coded frames as well; they have no planes.
+static bool is_raw_video(GstCaps* caps) {
+  return gst_structure_has_name(gst_caps_get_structure(caps, 0), "video/x-raw");
+}
+
 ObjectPtr<GstBufferPool> make_slot_pool(GstAllocator* allocator, GstCaps* caps,
                                         unsigned bytes, unsigned min_buffers,
                                         const GstAllocationParams& params) {
-  GstVideoInfo info;
-  auto pool = gst_video_info_from_caps(&info, caps)
+  auto pool = is_raw_video(caps)
                   ? make_pool<GstDispatchVideoSlotPool>(
                         gst_dispatch_video_slot_pool_get_type(), allocator)
                   : make_pool<GstDispatchSlotPool>(

@@ -47,11 +47,12 @@ TEST_P(Codecs, GiveTheFramesOfThePlainPipeline) {
   const std::string behind = chain.behind + kSink;
   const auto plain = frames_of(before + chain.stage + behind);
   ASSERT_EQ(plain.size(), chain.frames);
-  for (const std::string settings :
-       {"max-workers=3 stage=", "max-workers=2 max-buffers=2 stage="}) {
-    const std::string tested = under_test(settings + quoted(chain.stage));
-    EXPECT_EQ(difference(frames_of(before + tested + behind), plain), "")
-        << settings;
+  const std::string stage = "stage=" + quoted(chain.stage) + " ";
+  for (const char* settings :
+       {"max-workers=3", "max-workers=2 max-buffers=2"}) {
+    std::string line = before;
+    line.append(under_test(stage + settings)).append(behind);
+    EXPECT_EQ(difference(frames_of(line), plain), "") << settings;
   }
 }
 

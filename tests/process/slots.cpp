@@ -613,6 +613,22 @@ TEST(OfferedPool, IsAnAllocatorWhereSizesAreNotKnown) {
   EXPECT_EQ(ObjectPtr<GstAllocator>(allocator).get(), sut.allocator());
 }
 
+TEST(OfferedPool, OfCodedFramesOfAKnownSizeHasNoPlanes) {
+  SlotStore sut;
+  const QueryPtr query = allocation_query("image/jpeg,width=64,height=64");
+  gst_query_add_allocation_pool(query.get(), nullptr, 5000, 0, 0);
+  auto offered = sut.offer_pool(query.get(), 2);
+  ASSERT_TRUE(offered);
+  EXPECT_TRUE(*offered);
+  const OfferedPool pool = pool_in(query.get());
+  EXPECT_EQ(pool.size, 5000U);
+  EXPECT_FALSE(gst_buffer_pool_has_option(pool.pool.get(),
+                                          GST_BUFFER_POOL_OPTION_VIDEO_META));
+  gst_buffer_pool_set_active(pool.pool.get(), TRUE);
+  EXPECT_NE(file_id(acquire(pool.pool.get()).get()), 0U);
+  gst_buffer_pool_set_active(pool.pool.get(), FALSE);
+}
+
 TEST(OfferedPool, ComesInFrontAndGivesWhatTheOthersAskFor) {
   SlotStore sut;
   const QueryPtr query = allocation_query(kFrameCaps);

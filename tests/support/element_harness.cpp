@@ -210,6 +210,7 @@ std::vector<Spied> spied_until(Messages& messages, const std::string& what) {
 
 std::vector<std::string> lines_of(const std::vector<Spied>& all) {
   std::vector<std::string> lines;
+  lines.reserve(all.size());
   for (const Spied& spied : all) lines.push_back(spied.what);
   return lines;
 }

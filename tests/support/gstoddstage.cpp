@@ -161,7 +161,7 @@ bool ask_for_pool(GstOddStage* self, GstEvent* event) {
   post(self, gst_structure_new("pool-answer", "has-pool", G_TYPE_BOOLEAN,
                                pool != nullptr ? TRUE : FALSE, "size",
                                G_TYPE_UINT, size, nullptr));
-  gst_clear_object(&pool);
+  const stage::ObjectPtr<GstBufferPool> dropped(pool);
   return is_pushed;
 }
 

@@ -164,12 +164,14 @@ SharedGates* make_gates() {
   SharedGates* gates = new (map(fd->get())) SharedGates;
   const std::string where = "/proc/" + std::to_string(getpid()) + "/fd/" +
                             std::to_string(fd->release());
+  // NOLINTNEXTLINE(concurrency-mt-unsafe): main() calls prepare_gates() first
   setenv(kWhereVariable, where.c_str(), /*overwrite=*/1);
   return gates;
 }
 
 // Those of the test program that has started this process. (nullable)
 SharedGates* open_gates() {
+  // NOLINTNEXTLINE(concurrency-mt-unsafe): nobody sets any in a worker
   const char* where = std::getenv(kWhereVariable);
   if (where == nullptr) return nullptr;
   const os::UniqueFd fd(open(where, O_RDWR | O_CLOEXEC));
