@@ -46,6 +46,7 @@ std::size_t size_of(int fd);
 struct FileIdentity {
   unsigned long device = 0;
   unsigned long inode = 0;
+  // NOLINTNEXTLINE(modernize-use-nullptr): clang-tidy 14 and <=>
   auto operator<=>(const FileIdentity&) const = default;
 };
 FileIdentity identity_of(int fd);

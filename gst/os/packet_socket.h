@@ -18,7 +18,7 @@
 namespace dispatch::os {
 
 // The largest packet; a socket's buffer takes a few of these.
-inline constexpr std::size_t kMaxPacketBytes = 64 * 1024;
+inline constexpr std::size_t kMaxPacketBytes = std::size_t{64} * 1024;
 // Descriptors in one packet; more are closed on arrival and the packet is bad.
 inline constexpr std::size_t kMaxPacketFds = 8;
 

@@ -17,7 +17,7 @@ using core::protocol::MessageType;
 constexpr std::size_t kMaxFieldBytes =
     os::kMaxPacketBytes - sizeof(MessageHeader);
 // Fields in a memory of their own: far above any caps or tags.
-constexpr std::size_t kMaxMemoryBytes = 64 * 1024 * 1024;
+constexpr std::size_t kMaxMemoryBytes = std::size_t{64} * 1024 * 1024;
 
 bool is_request(MessageType type) {
   switch (type) {

@@ -162,6 +162,7 @@ MemoryPtr LentSlots::use(const protocol::MemoryRecord& record,
                          std::string& problem) {
   const SlotName slot{record.slot, record.generation};
   std::vector<SlotName> names;
+  names.reserve(inputs.size());
   for (const InputMemory& input : inputs) names.push_back(input.slot);
   SlotStore::ResultSlot* result = nullptr;
   {

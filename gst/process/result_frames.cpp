@@ -56,7 +56,7 @@ void copy_kept_metas(GstBuffer* from, GstBuffer* to, bool keeps_caps,
   gpointer state = nullptr;
   while (GstMeta* meta = gst_buffer_iterate_meta(from, &state)) {
     const GstMetaInfo* info = meta->info;
-    if (is_sendable(info) || info->transform_func == nullptr) continue;
+    if (is_sent(meta, from) || info->transform_func == nullptr) continue;
     if (!still_holds(info, keeps_caps, keeps_memory)) continue;
     GstMetaTransformCopy copy{FALSE, 0, static_cast<gsize>(-1)};
     info->transform_func(to, meta, from, _gst_meta_transform_copy, &copy);

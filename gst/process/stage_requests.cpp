@@ -14,7 +14,7 @@ using stage::Epoch;
 namespace {
 
 // More than can be in flight with frames of their own.
-constexpr std::size_t kMaxEpochs = 2 * protocol::kRingEntries;
+constexpr std::size_t kMaxEpochs = std::size_t{2} * protocol::kRingEntries;
 
 // In ALLOCATION queries that go downstream from here.
 constexpr char kHasSlots[] = "gst-dispatch-has-slots";

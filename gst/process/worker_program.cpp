@@ -48,7 +48,8 @@ class WorkerProgram {
   void on_setup(IncomingMessage& message);
   bool map(IncomingMessage& message, std::string& problem);
   bool build(const IncomingMessage& message, std::string& problem);
-  bool need_slot(std::uint64_t bytes, std::vector<core::SlotName> unused);
+  bool need_slot(std::uint64_t bytes,
+                 const std::vector<core::SlotName>& unused);
   void on_slot(IncomingMessage& message);
   void on_command(const IncomingMessage& message);
   void set_properties(std::span<const std::byte> fields);
@@ -156,8 +157,8 @@ bool WorkerProgram::build(const IncomingMessage& message,
   }
   slots_ = std::make_unique<WorkerSlots>(
       *regions_.commands, *regions_.reports,
-      [this](std::uint64_t bytes, std::vector<core::SlotName> unused) {
-        return need_slot(bytes, std::move(unused));
+      [this](std::uint64_t bytes, const std::vector<core::SlotName>& unused) {
+        return need_slot(bytes, unused);
       });
   writer_ = std::make_unique<ReportWriter>(*slots_);
   surroundings_ =
@@ -275,7 +276,7 @@ void WorkerProgram::on_command(const IncomingMessage& message) {
 }
 
 bool WorkerProgram::need_slot(std::uint64_t bytes,
-                              std::vector<core::SlotName> unused) {
+                              const std::vector<core::SlotName>& unused) {
   MessageFields fields;
   fields.add_number(protocol::kFieldBytes, bytes);
   for (const core::SlotName slot : unused)
@@ -388,6 +389,8 @@ int run_worker_program(int argc, char** argv) {
     std::fputs(kUsage, stdout);
     return 0;
   }
+  // No other thread runs yet.
+  // NOLINTNEXTLINE(concurrency-mt-unsafe)
   const char* number = std::getenv(protocol::kSocketVariable);
   if (number == nullptr) return explain("GST_DISPATCH_SOCKET is not set.");
   char* end = nullptr;
@@ -395,6 +398,7 @@ int run_worker_program(int argc, char** argv) {
   if (end == number || *end != '\0' || socket < 0 || socket > INT32_MAX)
     return explain("GST_DISPATCH_SOCKET is no number.");
   // Programs that the stage starts do not speak for it.
+  // NOLINTNEXTLINE(concurrency-mt-unsafe)
   unsetenv(protocol::kSocketVariable);
   // A Ctrl-C in a terminal is for the dispatcher, which then ends this.
   std::signal(SIGINT, SIG_IGN);

@@ -80,7 +80,7 @@ void StagePrototype::spread(GstObject* origin, GParamSpec* pspec) {
     pass_on(G_OBJECT(origin), element, pspec->name, set);
 }
 
-void StagePrototype::attach(SetFn set) {
+void StagePrototype::attach(const SetFn& set) {
   std::vector<Setting> settings;
   ElementPtr bin;
   {

@@ -34,7 +34,7 @@ class StagePrototype {
       std::function<void(const std::string& element,
                          const std::string& property, const GValue* value)>;
   // Sets on a new copy what has been set here, and from now on what will be.
-  void attach(SetFn set);
+  void attach(const SetFn& set);
   void detach_all();
 
  private:
