@@ -110,8 +110,8 @@ BufferPtr CommandReader::read_buffer(const ParsedBuffer& parsed,
     }
     gst_mini_object_set_qdata(
         GST_MINI_OBJECT_CAST(memory.get()), hold_quark(),
-        new std::shared_ptr<InputHold>(hold), [](gpointer hold) {
-          delete static_cast<std::shared_ptr<InputHold>*>(hold);
+        new std::shared_ptr<InputHold>(hold), [](gpointer shared) {
+          delete static_cast<std::shared_ptr<InputHold>*>(shared);
         });
     gst_buffer_append_memory(buffer.get(), memory.release());
   }

@@ -127,9 +127,12 @@ void run(bench::Report& report, const Stream& stream, int frames) {
     const std::string process =
         i == 0 ? "dispatcher" : "worker " + std::to_string(i - 1);
     add_process(report, name, process, before[i], after[i]);
+    std::string promise = name;
+    promise.append(", ").append(process).append(
+        ": no descriptors are left behind");
     // A slot more is one descriptor more, until all are there that the window
     // needs.
-    report.promise(name + ", " + process + ": no descriptors are left behind",
+    report.promise(promise,
                    std::abs(after[i].descriptors - before[i].descriptors) < 10);
   }
   report.promise(name + ": the shared memory stays within its window",
