@@ -55,7 +55,7 @@ class FieldBuilder {
   void append(Tag tag, std::size_t value_bytes, Write write) {
     const std::size_t padded = (value_bytes + 7) / 8 * 8;
     const std::size_t start = bytes_.size();
-    bytes_.insert(bytes_.end(), sizeof(core::FieldHeader) + padded, {});
+    bytes_.resize(start + sizeof(core::FieldHeader) + padded);
     core::FieldWriter to{std::span<std::byte>(bytes_).subspan(start)};
     write(to, static_cast<std::uint16_t>(tag));
   }

@@ -18,6 +18,11 @@ std::int64_t Arrival::wait() {
   return std::exchange(arrival_ns_, 0);
 }
 
+void Arrival::wait_for(std::int64_t count) {
+  std::unique_lock lock(mutex_);
+  arrived_.wait(lock, [&] { return count_ >= count; });
+}
+
 GstPadProbeReturn Arrival::on_buffer(GstPad*, GstPadProbeInfo* info,
                                      gpointer self_pointer) {
   auto* self = static_cast<Arrival*>(self_pointer);
@@ -30,6 +35,7 @@ GstPadProbeReturn Arrival::on_buffer(GstPad*, GstPadProbeInfo* info,
   {
     const std::lock_guard lock(self->mutex_);
     self->arrival_ns_ = now_ns;
+    self->count_++;
   }
   // Without the lock: who wakes would wait for it at once.
   self->arrived_.notify_one();

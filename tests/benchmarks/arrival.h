@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 //
-// One frame in flight: the pushing thread waits until the frame has arrived.
+// The pushing thread waits until frames have arrived.
 //
-// Thread: wait() on one thread; the arrivals come on any.
+// Thread: the waits on one thread; the arrivals come on any.
 #pragma once
 
 #include <condition_variable>
@@ -22,8 +22,10 @@ class Arrival {
   Arrival(const Arrival&) = delete;
   Arrival& operator=(const Arrival&) = delete;
 
-  // When the next frame arrived, in monotonic_ns().
+  // With one frame in flight: when it arrived, in monotonic_ns().
   std::int64_t wait();
+  // Until so many have arrived since the beginning.
+  void wait_for(std::int64_t count);
 
  private:
   static GstPadProbeReturn on_buffer(GstPad*, GstPadProbeInfo* info,
@@ -33,6 +35,7 @@ class Arrival {
   std::mutex mutex_;
   std::condition_variable arrived_;
   std::int64_t arrival_ns_ = 0;
+  std::int64_t count_ = 0;
 };
 
 }  // namespace bench

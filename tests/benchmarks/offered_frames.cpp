@@ -65,11 +65,17 @@ std::string FrameShape::caps() const {
          ",framerate=" + std::to_string(kFramesPerSecond) + "/1";
 }
 
-OfferedFrames::OfferedFrames(Feeder& feeder, const FrameShape& shape)
+OfferedFrames::OfferedFrames(Feeder& feeder, const FrameShape& shape,
+                             Memory memory)
     : bytes_(shape.bytes()) {
   g_autoptr(GstCaps) caps = gst_caps_from_string(shape.caps().c_str());
   g_autoptr(GstQuery) query = gst_query_new_allocation(caps, TRUE);
+  // A stage may need to be asked all the same.
   gst_pad_peer_query(feeder.pad(), query);
+  if (memory == Memory::kPlain) {
+    gst_query_unref(query);
+    query = gst_query_new_allocation(caps, TRUE);
+  }
   pool_ = choose_pool(query, caps, static_cast<guint>(bytes_));
   // Two frames are in use at the most: the last one may still be on its way
   // back.

@@ -30,8 +30,11 @@ struct FrameShape {
 
 class OfferedFrames {
  public:
+  // kPlain: in memory of our own, whatever is offered.
+  enum class Memory { kOffered, kPlain };
   // Asks behind `feeder`, which has sent these caps.
-  OfferedFrames(Feeder& feeder, const FrameShape& shape);
+  OfferedFrames(Feeder& feeder, const FrameShape& shape,
+                Memory memory = Memory::kOffered);
   ~OfferedFrames();
   OfferedFrames(const OfferedFrames&) = delete;
   OfferedFrames& operator=(const OfferedFrames&) = delete;

@@ -1,7 +1,14 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 #include "partner.h"
 
+#include <fcntl.h>
+#include <poll.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstdlib>
 
 #include <glib.h>
 
@@ -12,7 +19,7 @@ namespace bench {
 
 namespace {
 
-// Without its end; nothing if the other side has ended.
+// Without its end; false if the other side has ended.
 bool read_line(std::FILE* from, std::string& line) {
   line.clear();
   for (int c = std::getc(from); c != EOF; c = std::getc(from)) {
@@ -59,6 +66,14 @@ std::string Partner::next_line() {
   return line;
 }
 
+Partner::Heard Partner::listen(std::chrono::milliseconds longest) {
+  pollfd ready{fileno(out_), POLLIN, 0};
+  if (poll(&ready, 1, static_cast<int>(longest.count())) != 1) return {};
+  std::string line;
+  if (!read_line(out_, line)) return {.line = std::nullopt, .has_ended = true};
+  return {.line = line};
+}
+
 void Partner::is_ready() {
   std::printf("ready\n");
   std::fflush(stdout);
@@ -69,12 +84,42 @@ bool Partner::wait_for_line() {
   return read_line(stdin, line);
 }
 
-int run_as_partner(const std::string& description) {
-  Pipeline pipeline(description);
+namespace {
+
+// As much as an unprivileged process may have: fewer turns for a large frame.
+constexpr int kPipeBytes = 1 << 20;
+
+int open_fifo(const std::string& path) {
+  if (mkfifo(path.c_str(), 0600) != 0 && errno != EEXIST)
+    fail("Cannot make " + path);
+  // For both directions, so that neither side has to wait for the other here.
+  const int fifo = open(path.c_str(), O_RDWR | O_CLOEXEC);
+  if (fifo < 0) fail("Cannot open " + path);
+  fcntl(fifo, F_SETPIPE_SZ, kPipeBytes);
+  return fifo;
+}
+
+}  // namespace
+
+std::string with_open_fifos(std::string description) {
+  static const std::string kMark = "FIFO:";
+  for (auto at = description.find(kMark); at != std::string::npos;
+       at = description.find(kMark)) {
+    const auto begin = at + kMark.size();
+    const auto end = std::min(description.find(' ', begin), description.size());
+    const int fifo = open_fifo(description.substr(begin, end - begin));
+    description.replace(at, end - at, std::to_string(fifo));
+  }
+  return description;
+}
+
+void run_as_partner(const std::string& description) {
+  Pipeline pipeline(with_open_fifos(description));
   pipeline.start();
   Partner::is_ready();
   while (Partner::wait_for_line()) continue;
-  return 0;
+  // Taking the pipeline down could wait for others that have gone as well.
+  std::_Exit(0);
 }
 
 }  // namespace bench

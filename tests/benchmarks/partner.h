@@ -10,7 +10,9 @@
 
 #include <sys/types.h>
 
+#include <chrono>
 #include <cstdio>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -28,6 +30,12 @@ class Partner {
   pid_t pid() const { return pid_; }
   void tell(const std::string& line);
   std::string next_line();
+  // For a partner that may end, or hang.
+  struct Heard {
+    std::optional<std::string> line;  // none: it has said nothing yet
+    bool has_ended = false;
+  };
+  Heard listen(std::chrono::milliseconds longest);
 
   // In the partner: says so; waits for a line, false: it is over.
   static void is_ready();
@@ -39,7 +47,12 @@ class Partner {
   std::FILE* out_ = nullptr;  // owned
 };
 
-// What most partners do: runs a pipeline until it is over.
-int run_as_partner(const std::string& pipeline);
+// Each "FIFO:/path" in a description becomes the number of an open descriptor,
+// which stays open. Makes those FIFOs that do not exist.
+std::string with_open_fifos(std::string description);
+
+// What most partners do: runs a pipeline, with_open_fifos(), until it is over;
+// then the process ends.
+[[noreturn]] void run_as_partner(const std::string& pipeline);
 
 }  // namespace bench

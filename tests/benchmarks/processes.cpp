@@ -14,31 +14,24 @@
 // the source (not in the latency), inverted by the stage and read by the sink
 // (both in the latency).
 
-#include <unistd.h>
-
 #include <algorithm>
 #include <chrono>
 #include <cstdint>
 #include <memory>
 #include <string>
 #include <thread>
-#include <utility>
 #include <vector>
 
-#include <glib/gstdio.h>
-
-#include "arrival.h"
 #include "bench.h"
-#include "family.h"
 #include "floor.h"
-#include "offered_frames.h"
 #include "partner.h"
-#include "pipeline.h"
+#include "passage.h"
 #include "report.h"
 
 namespace {
 
 using bench::FrameShape;
+using bench::Turns;
 
 constexpr FrameShape kShapes[] = {{"320x240", 320, 240},
                                   {"640x480", 640, 480},
@@ -49,193 +42,67 @@ constexpr auto kPace = std::chrono::nanoseconds(1'000'000'000 / 30);
 
 constexpr int kWarmUpFrames = 10;
 
-constexpr const char* kSink =
-    " ! fakesink name=sink sync=false async=false enable-last-sample=false";
-
 enum class Payload { kUntouched, kTouched };
-
-struct Recipe {
-  const char* name;
-  // A description with an element x that is fed and, unless there are others,
-  // the sink. STAGE and CAPS stand for what they say, THERE and BACK for paths
-  // of sockets, ROOM for bytes of shared memory.
-  std::string front;
-  std::string partner{};  // in another process
-  std::string back{};
-};
 
 constexpr const char* kFloor = "floor";
 constexpr const char* kThreadedFloor = "floor with an output thread";
 constexpr const char* kShmDispatch = "shmdispatch";
 
-std::string shmdispatch(const std::string& properties) {
-  return "shmdispatch name=x max-workers=1 stage=\"STAGE\" " + properties +
-         kSink;
-}
-
-std::vector<Recipe> recipes(Payload payload) {
-  std::vector<Recipe> all = {
-      {"no hop", std::string("STAGE name=x") + kSink},
-      {"two queues", std::string("queue name=x ! STAGE ! queue") + kSink},
+std::vector<bench::Recipe> recipes(Payload payload) {
+  const std::string stage =
+      payload == Payload::kTouched ? "teststage writes=true" : "identity";
+  const std::string sink = bench::kSink;
+  const std::string own =
+      "shmdispatch name=x max-workers=1 stage=\"" + stage + "\"";
+  std::vector<bench::Recipe> all = {
+      {"no hop", stage + " name=x" + sink},
+      {"two queues", "queue name=x ! " + stage + " ! queue" + sink},
       {"workerpool",
-       std::string("workerpool name=x max-workers=1 stage=\"STAGE\"") + kSink},
+       "workerpool name=x max-workers=1 stage=\"" + stage + "\"" + sink},
       {"shmsink, shmsrc",
-       "shmsink name=x socket-path=THERE shm-size=ROOM sync=false async=false",
-       "shmsrc socket-path=THERE ! CAPS ! STAGE ! shmsink socket-path=BACK "
-       "shm-size=ROOM sync=false async=false",
-       std::string("shmsrc socket-path=BACK ! CAPS") + kSink},
-      {"unixfdsink, unixfdsrc",
-       "unixfdsink name=x socket-path=THERE sync=false async=false",
-       "unixfdsrc socket-path=THERE ! STAGE ! unixfdsink socket-path=BACK "
-       "sync=false async=false",
-       std::string("unixfdsrc socket-path=BACK") + kSink},
-      {kShmDispatch, shmdispatch("")},
+       "shmsink name=x socket-path=DIR/there shm-size=ROOM sync=false "
+       "async=false",
+       {"shmsrc socket-path=DIR/there ! CAPS ! " + stage +
+        " ! shmsink socket-path=DIR/back shm-size=ROOM sync=false async=false"},
+       "shmsrc socket-path=DIR/back ! CAPS" + sink},
+      {kShmDispatch, own + sink},
   };
+  if (bench::exists("unixfdsink"))
+    all.push_back(
+        {"unixfdsink, unixfdsrc",
+         "unixfdsink name=x socket-path=DIR/there sync=false async=false",
+         {"unixfdsrc socket-path=DIR/there ! " + stage +
+          " ! unixfdsink socket-path=DIR/back sync=false async=false"},
+         "unixfdsrc socket-path=DIR/back" + sink});
   if (payload == Payload::kTouched) {
-    all.push_back({"shmdispatch in place", shmdispatch("allow-in-place=true")});
+    all.push_back(
+        {"shmdispatch in place", own + " allow-in-place=true" + sink});
     return all;
   }
-  all.push_back({"shmdispatch spin=20 us", shmdispatch("spin=20000")});
-  all.push_back({"shmdispatch spin=50 us", shmdispatch("spin=50000")});
-  all.push_back({"shmdispatch spin=100 us", shmdispatch("spin=100000")});
-  all.push_back({kFloor, std::string("benchfloor name=x") + kSink});
-  all.push_back(
-      {kThreadedFloor, std::string("benchfloor name=x threaded=true") + kSink});
+  for (const int spin_us : {20, 50, 100})
+    all.push_back({"shmdispatch spin=" + std::to_string(spin_us) + " us",
+                   own + " spin=" + std::to_string(spin_us * 1000) + sink});
+  all.push_back({kFloor, "benchfloor name=x" + sink});
+  all.push_back({kThreadedFloor, "benchfloor name=x threaded=true" + sink});
   return all;
 }
 
-std::string replaced(std::string text, const std::string& word,
-                     const std::string& by) {
-  for (auto at = text.find(word); at != std::string::npos;
-       at = text.find(word, at + by.size()))
-    text.replace(at, word.size(), by);
-  return text;
-}
+using Ways = std::vector<std::unique_ptr<bench::Passage>>;
 
-// A directory for sockets, which goes with its owner.
-class SocketDirectory {
- public:
-  SocketDirectory() {
-    g_autoptr(GError) error = nullptr;
-    path_ = g_dir_make_tmp("bench-XXXXXX", &error);
-    if (path_ == nullptr) bench::fail(error->message);
-  }
-  ~SocketDirectory() {
-    for (const std::string& name : {there(), back()}) g_remove(name.c_str());
-    g_rmdir(path_);
-    g_free(path_);
-  }
-  SocketDirectory(const SocketDirectory&) = delete;
-  SocketDirectory& operator=(const SocketDirectory&) = delete;
-
-  std::string there() const { return std::string(path_) + "/there"; }
-  std::string back() const { return std::string(path_) + "/back"; }
-
- private:
-  gchar* path_;  // owned
-};
-
-// The turns of one way.
-struct Series {
-  std::vector<double> p50_us;  // of each turn
-  std::vector<double> p99_us;
-  std::vector<double> cpu_us;  // per frame, of all processes
-};
-
-// One way there and back, at one frame size.
-class Way {
- public:
-  Way(const Recipe& recipe, const FrameShape& shape, Payload payload)
-      : name_(recipe.name), payload_(payload), shape_(shape) {
-    const std::vector<pid_t> others = dispatch::test::family();
-    front_ = make_pipeline(recipe.front);
-    front_->start();
-    if (!recipe.partner.empty()) {
-      partner_ = std::make_unique<bench::Partner>(
-          std::vector<std::string>{"--partner", filled_in(recipe.partner)});
-      back_ = make_pipeline(recipe.back);
-      back_->start();
-    }
-    processes_ = dispatch::test::added(dispatch::test::family(), others);
-    processes_.push_back(getpid());
-    const auto look = payload == Payload::kTouched
-                          ? bench::Arrival::Look::kAtAllBytes
-                          : bench::Arrival::Look::kAway;
-    arrival_ = std::make_unique<bench::Arrival>(
-        (back_ ? back_ : front_)->pad("sink", "sink"), look);
-    feeder_ = std::make_unique<bench::Feeder>(front_->pad("x", "sink"),
-                                              shape.caps().c_str());
-    frames_ = std::make_unique<bench::OfferedFrames>(*feeder_, shape);
-  }
-
-  const std::string& name() const { return name_; }
-
-  // From the push to the arrival.
-  double send_one_us() {
-    GstBuffer* frame = frames_->take();
-    if (payload_ == Payload::kTouched) bench::fill(frame, ++last_value_);
-    const std::int64_t begin_ns = bench::monotonic_ns();
-    feeder_->push(frame);
-    return static_cast<double>(arrival_->wait() - begin_ns) * 1e-3;
-  }
-
-  std::int64_t cpu_ns() const { return dispatch::test::cpu_ns(processes_); }
-
- private:
-  std::string filled_in(std::string text) const {
-    text = replaced(
-        text, "STAGE",
-        payload_ == Payload::kTouched ? "teststage writes=true" : "identity");
-    text = replaced(text, "CAPS", shape_.caps());
-    text = replaced(text, "THERE", sockets_.there());
-    text = replaced(text, "BACK", sockets_.back());
-    return replaced(text, "ROOM", std::to_string(shape_.bytes() * 8));
-  }
-
-  std::unique_ptr<bench::Pipeline> make_pipeline(const std::string& text) {
-    return std::make_unique<bench::Pipeline>(filled_in(text));
-  }
-
-  const std::string name_;
-  const Payload payload_;
-  const FrameShape& shape_;
-  SocketDirectory sockets_;
-  guint8 last_value_ = 0;
-  std::unique_ptr<bench::Pipeline> front_;
-  std::unique_ptr<bench::Partner> partner_;
-  std::unique_ptr<bench::Pipeline> back_;  // null: the front has the sink
-  std::vector<pid_t> processes_;
-  std::unique_ptr<bench::Arrival> arrival_;
-  std::unique_ptr<bench::Feeder> feeder_;
-  std::unique_ptr<bench::OfferedFrames> frames_;
-};
-
-std::vector<std::unique_ptr<Way>> make_ways(const FrameShape& shape,
-                                            Payload payload) {
-  std::vector<std::unique_ptr<Way>> ways;
-  for (const Recipe& recipe : recipes(payload)) {
-    if (recipe.front.starts_with("unixfdsink") && !bench::exists("unixfdsink"))
-      continue;
-    ways.push_back(std::make_unique<Way>(recipe, shape, payload));
-  }
+Ways make_ways(const FrameShape& shape, Payload payload) {
+  const bool is_touched = payload == Payload::kTouched;
+  Ways ways;
+  for (const bench::Recipe& recipe : recipes(payload))
+    ways.push_back(std::make_unique<bench::Passage>(
+        recipe, shape,
+        bench::Handling{.fills = is_touched, .reads = is_touched}));
   return ways;
-}
-
-void flood_turn(Way& way, int frames, Series& series) {
-  std::vector<double> latency_us;
-  const std::int64_t begin_cpu_ns = way.cpu_ns();
-  for (int i = 0; i < frames; i++) latency_us.push_back(way.send_one_us());
-  const auto cpu_ns = static_cast<double>(way.cpu_ns() - begin_cpu_ns);
-  series.p50_us.push_back(bench::percentile(latency_us, 50));
-  series.p99_us.push_back(bench::percentile(latency_us, 99));
-  series.cpu_us.push_back(cpu_ns * 1e-3 / frames);
 }
 
 // The frames of one way are a thirtieth of a second apart; the others have
 // their turns in between.
-std::vector<Series> pace(std::vector<std::unique_ptr<Way>>& ways, int turns,
-                         int frames) {
-  std::vector<Series> all(ways.size());
+std::vector<Turns> pace(Ways& ways, int turns, int frames) {
+  std::vector<Turns> all(ways.size());
   const auto gap = kPace / static_cast<int>(ways.size());
   auto next = std::chrono::steady_clock::now();
   for (int turn = 0; turn < turns; turn++) {
@@ -253,32 +120,26 @@ std::vector<Series> pace(std::vector<std::unique_ptr<Way>>& ways, int turns,
       }
     }
     for (std::size_t i = 0; i < ways.size(); i++) {
-      all[i].p50_us.push_back(bench::percentile(latency_us[i], 50));
-      all[i].p99_us.push_back(bench::percentile(latency_us[i], 99));
-      all[i].cpu_us.push_back(static_cast<double>(cpu_ns[i]) * 1e-3 / frames);
+      all[i].add(latency_us[i], cpu_ns[i]);
     }
   }
   return all;
-}
-
-double least(const std::vector<double>& values) {
-  return *std::min_element(values.begin(), values.end());
 }
 
 // What was found of all ways at one size; the best turns.
 struct Found {
   const FrameShape* shape;
   std::vector<std::string> names;
-  std::vector<Series> series;
+  std::vector<Turns> series;
 
-  const Series& of(const std::string& name) const {
+  const Turns& of(const std::string& name) const {
     const auto place = std::find(names.begin(), names.end(), name);
     if (place == names.end()) bench::fail("There is no way called " + name);
     return series[static_cast<std::size_t>(place - names.begin())];
   }
 };
 
-using Measure = double (*)(const Series&);
+using Measure = double (*)(const Turns&);
 
 void add_table(bench::Report& report, const std::string& title,
                const std::vector<Found>& found, Measure measure,
@@ -297,14 +158,14 @@ void add_table(bench::Report& report, const std::string& title,
   }
 }
 
-double p50(const Series& series) { return least(series.p50_us); }
-double p99(const Series& series) { return bench::median(series.p99_us); }
-double cpu(const Series& series) { return least(series.cpu_us); }
+double p50(const Turns& series) { return series.best_p50_us(); }
+double p99(const Turns& series) { return bench::median(series.p99_us); }
+double cpu(const Turns& series) { return series.best_cpu_us(); }
 
 void add_targets(bench::Report& report, const std::string& pace_name,
                  const std::vector<Found>& found) {
   for (const Found& at : found) {
-    const Series& own = at.of(kShmDispatch);
+    const Turns& own = at.of(kShmDispatch);
     const std::string where = pace_name + ", " + at.shape->name + ": ";
     for (const char* floor : {kFloor, kThreadedFloor}) {
       report.at_most(where + "latency beside the " + floor,
@@ -314,8 +175,8 @@ void add_targets(bench::Report& report, const std::string& pace_name,
     }
   }
   if (found.size() < 2) return;
-  const Series& smallest = found.front().of(kShmDispatch);
-  const Series& largest = found.back().of(kShmDispatch);
+  const Turns& smallest = found.front().of(kShmDispatch);
+  const Turns& largest = found.back().of(kShmDispatch);
   report.at_most(pace_name + ": latency, largest beside smallest",
                  p50(largest) / p50(smallest), 1.15);
   report.at_most(pace_name + ": CPU, largest beside smallest",
@@ -355,11 +216,11 @@ struct Lengths {
 // All ways at one size.
 struct AtSize {
   const FrameShape* shape;
-  std::vector<std::unique_ptr<Way>> ways;
-  std::vector<Series> flooded{};
-  std::vector<Series> paced{};
+  Ways ways;
+  std::vector<Turns> flooded{};
+  std::vector<Turns> paced{};
 
-  Found found(const std::vector<Series>& series) const {
+  Found found(const std::vector<Turns>& series) const {
     Found result{shape, {}, series};
     for (const auto& way : ways) result.names.push_back(way->name());
     return result;
@@ -385,7 +246,7 @@ void measure(bench::Report& report, Payload payload, const Lengths& lengths,
   for (int turn = 0; turn < lengths.flood_turns; turn++)
     for (AtSize& at : all)
       for (std::size_t i = 0; i < at.ways.size(); i++)
-        flood_turn(*at.ways[i], lengths.flood_frames, at.flooded[i]);
+        bench::take_turn(*at.ways[i], lengths.flood_frames, at.flooded[i]);
   for (AtSize& at : all)
     at.paced = pace(at.ways, lengths.paced_turns, lengths.paced_frames);
 
@@ -419,11 +280,15 @@ int main(int argc, char** argv) {
   line.add("json", &json, "Write the figures to this file");
   line.add("partner", &partner, "Used by the program itself");
   line.parse(argc, argv);
-  if (partner != nullptr) return bench::run_as_partner(partner);
+  if (partner != nullptr) bench::run_as_partner(partner);
 
   bench::register_floor();
   bench::use_two_cpus();
   bench::Report report("processes");
+  if (!bench::exists("unixfdsink")) {
+    report.table("not measured", {"way", "reason"});
+    report.row({"unixfdsink, unixfdsrc", "GStreamer is older than 1.24"});
+  }
   measure(report, Payload::kUntouched, lengths, only);
   measure(report, Payload::kTouched, lengths, only);
   return report.finish(json);

@@ -121,6 +121,9 @@ void Report::table(std::string title, std::vector<std::string> columns) {
 }
 
 void Report::row(std::vector<std::string> cells) {
+  if (cells.size() != tables_.back().rows.front().size()) {
+    fail("A row of '" + tables_.back().title + "' has not its columns.");
+  }
   tables_.back().rows.push_back(std::move(cells));
 }
 

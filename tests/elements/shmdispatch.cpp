@@ -9,6 +9,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <chrono>
 #include <condition_variable>
 #include <filesystem>
 #include <fstream>
@@ -16,6 +17,7 @@
 #include <iterator>
 #include <mutex>
 #include <set>
+#include <thread>
 
 #include <gst/allocators/gstfdmemory.h>
 #include <gst/video/video.h>
@@ -70,6 +72,13 @@ std::size_t open_descriptors() {
        std::filesystem::directory_iterator("/proc/self/fd"))
     ++count;
   return count;
+}
+
+// Some are closed by other threads, a moment later.
+bool comes_down_to(std::size_t descriptors) {
+  for (int i = 0; i < 500 && open_descriptors() > descriptors; ++i)
+    std::this_thread::sleep_for(std::chrono::milliseconds(10));
+  return open_descriptors() <= descriptors;
 }
 
 void play_again(Harness& sut) {
@@ -127,7 +136,7 @@ TEST(Process, NothingIsLeftOfAKilledWorker) {
   const std::size_t before = open_descriptors();
   for (int round = 0; round < 3; ++round) run_and_kill();
   EXPECT_EQ(workers(), std::vector<pid_t>());
-  EXPECT_EQ(open_descriptors(), before);
+  EXPECT_TRUE(comes_down_to(before)) << open_descriptors() << " > " << before;
 }
 
 // It is killed without being asked; idle, after a while.

@@ -61,11 +61,11 @@ std::int64_t stat_field(const std::vector<std::int64_t>& fields, int number) {
   return fields.at(static_cast<std::size_t>(number - kFirstField));
 }
 
-// What is said in kB in a file of lines like "VmRSS:  12 kB".
+// What is said in kB in a file of lines like "VmRSS:  12 kB"; nothing if the
+// process has gone.
 std::map<std::string, std::int64_t> fields_in_bytes(pid_t process,
                                                     const char* name) {
   std::ifstream file(proc_path(process, name));
-  if (!file) fail_gone(process);
   std::map<std::string, std::int64_t> fields;
   for (std::string line; std::getline(file, line);) {
     std::istringstream words(line);
@@ -149,11 +149,20 @@ Faults page_faults(const std::vector<pid_t>& processes) {
   return sum;
 }
 
+std::optional<Memory> memory_if_alive(pid_t process) {
+  auto fields = fields_in_bytes(process, "status");
+  fields.merge(fields_in_bytes(process, "smaps_rollup"));
+  // One that is on its way out has none of these.
+  if (!fields.contains("VmRSS:") || !fields.contains("Pss:"))
+    return std::nullopt;
+  return Memory{fields["VmRSS:"], fields["RssShmem:"], fields["Pss:"],
+                fields["SwapPss:"]};
+}
+
 Memory memory(pid_t process) {
-  const auto of_all = fields_in_bytes(process, "status");
-  const auto of_maps = fields_in_bytes(process, "smaps_rollup");
-  return {of_all.at("VmRSS:"), of_all.at("RssShmem:"), of_maps.at("Pss:"),
-          of_maps.at("SwapPss:")};
+  const std::optional<Memory> found = memory_if_alive(process);
+  if (!found) fail_gone(process);
+  return *found;
 }
 
 Memory memory(const std::vector<pid_t>& processes) {

@@ -12,6 +12,7 @@
 #include <sys/types.h>
 
 #include <cstdint>
+#include <optional>
 #include <vector>
 
 namespace dispatch::test {
@@ -45,6 +46,7 @@ struct Memory {
   std::int64_t swap_bytes;
 };
 Memory memory(pid_t process);
+std::optional<Memory> memory_if_alive(pid_t process);
 Memory memory(const std::vector<pid_t>& processes);
 
 std::int64_t open_descriptors(pid_t process);
