@@ -143,8 +143,6 @@ ProcessWorkerSetup ProcessWorkers::make_setup(
                          element.c_str(), property.c_str());
     }
   });
-  const std::lock_guard lock(mutex_);
-  setup.properties = properties_;
   return setup;
 }
 
@@ -152,11 +150,28 @@ void ProcessWorkers::set_on_all(const ProcessWorkerSetup::Property& property) {
   std::vector<std::shared_ptr<ProcessWorker>> workers;
   {
     const std::lock_guard lock(mutex_);
+    std::erase_if(properties_, [&](const auto& earlier) {
+      return earlier.element == property.element &&
+             earlier.property == property.property;
+    });
     properties_.push_back(property);
+    ++times_set_;
     answers_.clear();
     workers = workers_;
   }
   for (const auto& worker : workers) worker->set_property(property);
+}
+
+// `times_set`: what it has been told of already.
+void ProcessWorkers::add(std::shared_ptr<ProcessWorker> worker,
+                         std::uint64_t times_set) {
+  std::vector<ProcessWorkerSetup::Property> missed;
+  {
+    const std::lock_guard lock(mutex_);
+    if (times_set_ != times_set) missed = properties_;
+    workers_.push_back(worker);
+  }
+  for (const auto& property : missed) worker->set_property(property);
 }
 
 std::optional<Problem> ProcessWorkers::build(stage::ParsedStage,
@@ -192,13 +207,18 @@ std::optional<Problem> ProcessWorkers::start_all(
                          &requires_zero_copy_};
   ProcessWorkerSetup each = setup;
   for (each.number = 0; each.number < plan.count; ++each.number) {
+    std::uint64_t times_set = 0;
+    {
+      const std::lock_guard lock(mutex_);
+      each.properties = properties_;
+      times_set = times_set_;
+    }
     auto worker = ProcessWorker::start(host, each, plan.negotiation);
     if (!worker)
       return Problem{
           "The worker program cannot be run: " + worker.error().text() + ".",
           "See the property 'worker-command'."};
-    const std::lock_guard lock(mutex_);
-    workers_.push_back(worker.take());
+    add(worker.take(), times_set);
   }
   const core::MonotonicTime until = steady_clock::now() + kStartPatience;
   for (const auto& worker : workers())
@@ -354,28 +374,35 @@ bool ProcessWorkers::query_caps(ProcessWorker& worker, bool is_at_output,
   const std::string question =
       std::string(is_at_output ? "output " : "input ") + text_of(filter) +
       " / " + text_of(peer_caps);
+  std::uint64_t times_set = 0;
+  stage::CapsPtr latest;  // at that end, to whatever question
   {
     const std::lock_guard lock(mutex_);
-    for (const CapsAnswer& known : answers_)
-      if (known.question == question) {
-        gst_query_set_caps_result(query, known.caps.get());
-        return true;
-      }
+    times_set = times_set_;
+    for (const CapsAnswer& known : answers_) {
+      if (known.is_at_output == is_at_output)
+        latest = stage::share(known.caps.get());
+      if (known.question != question) continue;
+      gst_query_set_caps_result(query, known.caps.get());
+      return true;
+    }
   }
   GstCaps* answer = nullptr;
   if (worker.query(is_at_output, query, peer_caps))
     gst_query_parse_caps_result(query, &answer);
   if (answer == nullptr) {
-    // A program that does not say gives what it gets.
-    const stage::CapsPtr any(gst_caps_new_any());
-    gst_query_set_caps_result(
-        query,
-        filtered(peer_caps != nullptr ? peer_caps : any.get(), filter).get());
+    // No answer in time: the stage may be busy with a frame. A program that
+    // never says gives what it gets.
+    if (!latest)
+      latest = peer_caps != nullptr ? stage::share(peer_caps)
+                                    : stage::CapsPtr(gst_caps_new_any());
+    gst_query_set_caps_result(query, filtered(latest.get(), filter).get());
     return true;
   }
   const std::lock_guard lock(mutex_);
+  if (times_set != times_set_) return true;  // true of what was before
   if (answers_.size() >= kMaxCapsAnswers) answers_.erase(answers_.begin());
-  answers_.push_back({question, stage::share(answer)});
+  answers_.push_back({is_at_output, question, stage::share(answer)});
   return true;
 }
 

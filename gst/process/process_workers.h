@@ -70,6 +70,7 @@ class ProcessWorkers final : public stage::Workers {
 
  private:
   struct CapsAnswer {
+    bool is_at_output;
     std::string question;
     stage::CapsPtr caps;
   };
@@ -78,6 +79,7 @@ class ProcessWorkers final : public stage::Workers {
   ProcessWorkerSetup make_setup(const stage::WorkersPlan& plan,
                                 std::vector<std::string> command);
   void set_on_all(const ProcessWorkerSetup::Property& property);
+  void add(std::shared_ptr<ProcessWorker> worker, std::uint64_t times_set);
   std::shared_ptr<ProcessWorker> front() const;
   std::vector<std::shared_ptr<ProcessWorker>> workers() const;
   bool query_stage(bool is_at_output, GstQuery* query) const;
@@ -97,9 +99,11 @@ class ProcessWorkers final : public stage::Workers {
   std::shared_ptr<stage::Negotiation> negotiation_;
 
   mutable std::mutex mutex_;
-  ProcessSettings settings_;                              // under mutex_
-  std::vector<std::shared_ptr<ProcessWorker>> workers_;   // under mutex_
-  std::vector<ProcessWorkerSetup::Property> properties_;  // while starting
+  ProcessSettings settings_;                             // under mutex_
+  std::vector<std::shared_ptr<ProcessWorker>> workers_;  // under mutex_
+  // What has been set on the stage so far, in that order, each once.
+  std::vector<ProcessWorkerSetup::Property> properties_;  // under mutex_
+  std::uint64_t times_set_ = 0;                           // under mutex_
   mutable std::vector<CapsAnswer> answers_;               // under mutex_
 };
 

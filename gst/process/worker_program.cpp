@@ -400,8 +400,13 @@ int run_worker_program(int argc, char** argv) {
   // Programs that the stage starts do not speak for it.
   // NOLINTNEXTLINE(concurrency-mt-unsafe)
   unsetenv(protocol::kSocketVariable);
-  // A Ctrl-C in a terminal is for the dispatcher, which then ends this.
-  std::signal(SIGINT, SIG_IGN);
+  // Our lines go to the dispatcher's log; opening its file would empty it.
+  // NOLINTNEXTLINE(concurrency-mt-unsafe)
+  unsetenv("GST_DEBUG_FILE");
+  // Sent to all of a terminal or a service at once, they are for the
+  // dispatcher, which may want to end its stream in order and then ends this.
+  for (const int signal : {SIGHUP, SIGINT, SIGTERM})
+    std::signal(signal, SIG_IGN);
   gst_init(&argc, &argv);
   WorkerProgram(os::UniqueFd(static_cast<int>(socket))).run();
   return 0;

@@ -67,8 +67,9 @@ guint64 level_bytes(const bench::Pipeline& pipeline) {
   return bytes;
 }
 
-// Two sets of slots, for inputs and for results: for each place in the window,
-// and for each worker.
+// Slots for inputs: for each place in the window, and for each worker. Slots
+// for results: likewise, but each worker's are its own, and it may have been
+// the faster one for a window's length.
 guint64 most_bytes(const bench::Pipeline& pipeline) {
   GstStructure* stats = nullptr;
   g_object_get(pipeline.element("x"), "stats", &stats, nullptr);
@@ -79,7 +80,8 @@ guint64 most_bytes(const bench::Pipeline& pipeline) {
     bench::fail("The stats have no window.");
   gst_structure_free(stats);
   const guint64 page = static_cast<guint64>(sysconf(_SC_PAGESIZE));
-  return guint64{2} * (window + workers) * (kShape.bytes() + page);
+  const guint64 slots = (window + workers) + workers * (window + 1);
+  return slots * (kShape.bytes() + page);
 }
 
 std::string from_to(std::int64_t before, std::int64_t after) {

@@ -4,6 +4,7 @@
 // program, lie, be killed or stopped; frames lie in memory that both sides
 // have, which is bounded.
 #include <gtest/gtest.h>
+#include <malloc.h>
 #include <signal.h>
 #include <unistd.h>
 
@@ -224,6 +225,46 @@ TEST(Process, DebugLinesOfAWorkerComeIntoTheLogOfThisProcess) {
   Harness sut("stage=\"identity name=talker\" max-workers=2");
   EXPECT_TRUE(log.wait_for("worker0", "talker"));
   EXPECT_TRUE(log.wait_for("worker1", "talker"));
+}
+
+TEST(Process, SignalsForAllOfAServiceAreForTheDispatcher) {
+  Harness sut("stage=identity max-workers=1");
+  for (const int signal : {SIGHUP, SIGINT, SIGTERM}) {
+    kill(workers().at(0), signal);
+    sut.push(sut.frame(signal));
+    EXPECT_EQ(number_of(sut.pull().get()), static_cast<unsigned>(signal));
+  }
+}
+
+TEST(Process, AWorkerLeavesTheLogFileOfThisProcessAlone) {
+  const auto path = std::filesystem::temp_directory_path() /
+                    ("dispatch-log-" + std::to_string(getpid()));
+  std::ofstream(path) << "of the dispatcher";
+  g_setenv("GST_DEBUG_FILE", path.c_str(), TRUE);
+  {
+    Harness sut("stage=identity max-workers=1");
+    sut.push(sut.frame(0));
+    sut.pull();
+  }
+  g_unsetenv("GST_DEBUG_FILE");
+  EXPECT_EQ(std::filesystem::file_size(path), 17U);
+  std::filesystem::remove(path);
+}
+
+TEST(Process, ASettingThatChangesAllTheTimeTakesNoMoreMemory) {
+  Harness sut("stage=\"identity name=each\" max-workers=1");
+  const auto set = [&](int times) {
+    for (int i = 0; i < times; ++i)
+      gst_child_proxy_set(GST_CHILD_PROXY(sut.element()),
+                          "stage::each::error-after", 100000 + i, nullptr);
+    // The worker has been told of all that before it is given this.
+    sut.push(sut.frame(0));
+    sut.pull();
+  };
+  set(100);
+  const std::size_t before = mallinfo2().uordblks;
+  set(20000);
+  EXPECT_LT(mallinfo2().uordblks, before + 1000000);
 }
 
 TEST(Process, AnOverdueFrameStopsBeforeTheNextElementOfTheStage) {

@@ -435,7 +435,8 @@ def main():
     number = os.environ.pop('GST_DISPATCH_SOCKET', None)
     if number is None:
         sys.exit(__doc__)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    for meant_for_dispatcher in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM):
+        signal.signal(meant_for_dispatcher, signal.SIG_IGN)
     Worker(int(number)).run()
 
 
