@@ -149,28 +149,32 @@ struct SharedGates {
 };
 
 // Stays until the process ends: whoever stands at a gate may outlive all else.
-SharedGates* map(int fd) {
+const os::Mapping* map(int fd) {
   os::Result<os::Mapping> mapping = os::Mapping::make(
       fd, sizeof(SharedGates), os::Mapping::Access::kReadWrite);
   if (!mapping) give_up(mapping.error().text().c_str());
-  auto* kept = new os::Mapping(mapping.take());
-  return reinterpret_cast<SharedGates*>(kept->data());
+  return new os::Mapping(mapping.take());
 }
 
-SharedGates* make_gates() {
+SharedGates* gates_in(const os::Mapping* mapping) {
+  return reinterpret_cast<SharedGates*>(mapping->data());
+}
+
+const os::Mapping* make_gates() {
   os::Result<os::UniqueFd> fd =
       os::create_memfd("test-gates", sizeof(SharedGates));
   if (!fd) give_up(fd.error().text().c_str());
-  SharedGates* gates = new (map(fd->get())) SharedGates;
+  const os::Mapping* const mapping = map(fd->get());
+  new (mapping->data()) SharedGates;
   const std::string where = "/proc/" + std::to_string(getpid()) + "/fd/" +
                             std::to_string(fd->release());
   // NOLINTNEXTLINE(concurrency-mt-unsafe): main() calls prepare_gates() first
   setenv(kWhereVariable, where.c_str(), /*overwrite=*/1);
-  return gates;
+  return mapping;
 }
 
 // Those of the test program that has started this process. (nullable)
-SharedGates* open_gates() {
+const os::Mapping* open_gates() {
   // NOLINTNEXTLINE(concurrency-mt-unsafe): nobody sets any in a worker
   const char* where = std::getenv(kWhereVariable);
   if (where == nullptr) return nullptr;
@@ -182,14 +186,15 @@ SharedGates* open_gates() {
 std::atomic<SharedGates*> own_gates{nullptr};
 
 SharedGates& gates_of_test() {
-  static SharedGates* const gates = own_gates = make_gates();
+  static const os::Mapping* const mapping = make_gates();
+  static SharedGates* const gates = own_gates = gates_in(mapping);
   return *gates;
 }
 
 SharedGates* gates_of_stage() {
   if (SharedGates* own = own_gates) return own;
-  static SharedGates* const gates = open_gates();
-  return gates;
+  static const os::Mapping* const mapping = open_gates();
+  return mapping != nullptr ? gates_in(mapping) : nullptr;
 }
 
 }  // namespace
