@@ -149,6 +149,7 @@ TEST(Flush, LosesNoStickyEventButTheSegment) {
   Harness sut("stage=gate max-workers=1", {.gate = &gate});
   sut.push(0);
   gate.wait_until_held(0);
+  sut.out().wait_for("stream-start");
   sut.push_event(
       gst_event_new_tag(gst_tag_list_new(GST_TAG_TITLE, "song", nullptr)));
   sut.push_event(gst_event_new_custom(GST_EVENT_CUSTOM_DOWNSTREAM,
