@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Checks that every tests/**/*.cpp is named in a meson.build of tests.
+"""Checks that every tests/**/*.cpp is named in a meson.build.
 
 A test that no one builds would pass for ever. A file is named, with or without
 its ending, in the meson.build of its folder or of one above, there with its
@@ -23,22 +23,21 @@ def names_in(build_file):
     return set(QUOTED.findall(COMMENT.sub('', build_file.read_text('utf-8'))))
 
 
-def is_listed(source, tests):
+def is_listed(source, root):
     folder = source.parent
     while True:
         name = source.relative_to(folder).as_posix()
         if {name, name[:-len('.cpp')]} & names_in(folder / 'meson.build'):
             return True
-        if folder == tests:
+        if folder == root:
             return False
         folder = folder.parent
 
 
 def main():
     root = pathlib.Path(sys.argv[1])
-    tests = root / 'tests'
-    sources = sorted(tests.rglob('*.cpp'))
-    unlisted = [source for source in sources if not is_listed(source, tests)]
+    sources = sorted((root / 'tests').rglob('*.cpp'))
+    unlisted = [source for source in sources if not is_listed(source, root)]
     for source in unlisted:
         print(f'{source.relative_to(root)}: named in no meson.build')
     return 1 if unlisted or not sources else 0

@@ -5,8 +5,8 @@
 // GLib's locks are futexes and its reference counts are atomics, in a library
 // that is not instrumented: ThreadSanitizer sees nothing of them and takes
 // everything for a race that they protect. These functions stand in front of
-// GLib's and tell it. Part of the test programs of a build with
-// -Db_sanitize=thread only; there it is what keeps tsan.supp short.
+// GLib's and tell it. Part of the test programs and of the worker program of a
+// build with -Db_sanitize=thread only; there it is what keeps tsan.supp short.
 // Not for: our own locks, which are std::mutex and known.
 #include <dlfcn.h>
 #include <sanitizer/tsan_interface.h>
@@ -15,9 +15,10 @@
 
 // Memory that is copied or freed by functions of the C library is not looked
 // at: mostly it is GLib that calls them, in an order that its atomics make.
+// A worker process ends at once: one that sleeps before its end is killed.
 extern "C" const char* __tsan_default_options();
 extern "C" const char* __tsan_default_options() {
-  return "ignore_noninstrumented_modules=1";
+  return "ignore_noninstrumented_modules=1:atexit_sleep_ms=0";
 }
 
 namespace {
@@ -50,6 +51,18 @@ void destroy_call(gpointer user_data) {
   const auto* call = static_cast<AsyncCall*>(user_data);
   if (call->destroy != nullptr) call->destroy(call->user_data);
   delete call;
+}
+
+// What the threads of a pool do.
+struct PoolWork {
+  GFunc function;
+  gpointer user_data;
+};
+
+void do_work(gpointer item, gpointer pool_work) {
+  __tsan_acquire(item);
+  const auto* work = static_cast<PoolWork*>(pool_work);
+  work->function(item, work->user_data);
 }
 
 }  // namespace
@@ -144,6 +157,21 @@ gpointer g_async_queue_timeout_pop(GAsyncQueue* queue, guint64 timeout) {
   gpointer item = real(queue, timeout);
   __tsan_acquire(queue);
   return item;
+}
+
+// Pools are few, and stay: so does what is made here.
+GThreadPool* g_thread_pool_new(GFunc function, gpointer user_data,
+                               gint max_threads, gboolean exclusive,
+                               GError** error) {
+  NEXT(g_thread_pool_new);
+  auto* work = new PoolWork{function, user_data};
+  return real(do_work, work, max_threads, exclusive, error);
+}
+
+gboolean g_thread_pool_push(GThreadPool* pool, gpointer item, GError** error) {
+  NEXT(g_thread_pool_push);
+  __tsan_release(item);
+  return real(pool, item, error);
 }
 
 void gst_element_call_async(GstElement* element,
