@@ -14,11 +14,12 @@
 namespace dispatch::os {
 
 struct Error {
-  int code = 0;      // an errno value
+  int code = 0;      // an errno value; 0: `what` says it all
   std::string what;  // what was tried, in words: "cannot reserve 3 MiB"
 
   // "cannot reserve 3 MiB: No space left on device"
   std::string text() const {
+    if (code == 0) return what;
     return what + ": " + std::generic_category().message(code);
   }
 };

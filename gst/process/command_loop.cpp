@@ -176,7 +176,11 @@ void CommandLoop::run_one(const protocol::Command& command) {
 void CommandLoop::report(const protocol::Command& command, JobResult& result,
                          Job& job) {
   if (!writer_.bring_in(result.outputs)) {
-    GST_ERROR("no result slot for frame %" G_GUINT64_FORMAT, command.sequence);
+    GST_ELEMENT_ERROR(
+        copy_.bin(), RESOURCE, NO_SPACE_LEFT,
+        ("There is no shared memory for all that the stage makes of a frame."),
+        ("Give the element more with the property 'max-bytes', or fewer frames "
+         "at a time with 'max-buffers' or 'max-workers'."));
     result.outputs.clear();
     if (result.flow == GST_FLOW_OK) result.flow = GST_FLOW_ERROR;
   }

@@ -110,7 +110,7 @@ bool LentSlots::add_result_slot(std::uint64_t bytes, std::string& why) {
   const auto name = std::make_shared<SlotName>();  // when it has one
   const std::weak_ptr<LentSlots> weak = weak_from_this();
   std::unique_ptr<SlotStore::ResultSlot> made = store_.make_result_slot(
-      bytes,
+      worker_, bytes,
       [weak, name] {
         if (const auto self = weak.lock()) self->on_released(*name);
       },
@@ -125,6 +125,7 @@ bool LentSlots::add_result_slot(std::uint64_t bytes, std::string& why) {
     why = "the worker has as many result slots as there can be";
     return false;
   }
+  store_.budget().on_free(worker_, made->bytes());
   *name = *slot;
   send_slot_locked(*slot, protocol::SlotClass::kResult, made->bytes(),
                    made->fd());
@@ -140,6 +141,7 @@ void LentSlots::take_back(const std::vector<SlotName>& slots) {
     if (found == results_.end() ||
         ownership_.owner(slot) != SlotOwnership::Owner::kWorker)
       continue;
+    store_.budget().on_used(worker_, found->second->bytes());
     unused.push_back(std::move(found->second));
     results_.erase(found);
     ownership_.take_back(slot);
@@ -154,7 +156,8 @@ bool LentSlots::has_result_slots() const {
 bool LentSlots::is_starved() const {
   const std::lock_guard lock(mutex_);
   return !results_.empty() && ownership_.result_slots_at_worker() == 0 &&
-         !store_.has_room_for_result(results_.begin()->second->bytes());
+         !store_.has_room_for_result(worker_,
+                                     results_.begin()->second->bytes());
 }
 
 MemoryPtr LentSlots::use(const protocol::MemoryRecord& record,
@@ -172,7 +175,10 @@ MemoryPtr LentSlots::use(const protocol::MemoryRecord& record,
       return nullptr;
     }
     const auto found = results_.find(slot.index);
-    if (found != results_.end()) result = found->second.get();
+    if (found != results_.end()) {
+      result = found->second.get();
+      store_.budget().on_used(worker_, result->bytes());
+    }
   }
   // It is downstream's now: nobody takes it back before that is released.
   if (std::find(names.begin(), names.end(), slot) == names.end())
@@ -196,6 +202,7 @@ void LentSlots::on_released(SlotName slot) {
   if (is_closed_ || ownership_.owner(slot) != SlotOwnership::Owner::kDownstream)
     return;
   ownership_.release(slot);
+  store_.budget().on_free(worker_, results_.at(slot.index)->bytes());
   if (transport_ == protocol::Transport::kMessages) {
     MessageFields fields;
     add_slot(fields, slot);
@@ -211,7 +218,7 @@ void LentSlots::on_released(SlotName slot) {
 void LentSlots::close() {
   std::map<std::uint32_t, std::unique_ptr<SlotStore::ResultSlot>> results;
   const std::lock_guard lock(mutex_);
-  is_closed_ = true;
+  if (!std::exchange(is_closed_, true)) store_.budget().leave(worker_);
   results.swap(results_);
   files_.clear();
 }

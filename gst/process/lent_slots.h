@@ -27,14 +27,18 @@ namespace dispatch::process {
 class LentSlots : public std::enable_shared_from_this<LentSlots> {
  public:
   // All are borrowed and outlive this, but for released memory that comes back
-  // after close().
-  LentSlots(SlotStore& store, Channel& channel, SharedCommands& commands,
-            SharedReports& reports, bool may_write_inputs)
-      : store_(store),
+  // after close(). `worker`: its number.
+  LentSlots(unsigned worker, SlotStore& store, Channel& channel,
+            SharedCommands& commands, SharedReports& reports,
+            bool may_write_inputs)
+      : worker_(worker),
+        store_(store),
         channel_(channel),
         commands_(commands),
         reports_(reports),
-        may_write_inputs_(may_write_inputs) {}
+        may_write_inputs_(may_write_inputs) {
+    store_.budget().join(worker_);
+  }
 
   // Before the first command.
   void set_transport(core::protocol::Transport transport);
@@ -74,6 +78,7 @@ class LentSlots : public std::enable_shared_from_this<LentSlots> {
                         std::uint64_t bytes, int fd);
   void on_released(core::SlotName slot);
 
+  const unsigned worker_;
   SlotStore& store_;
   Channel& channel_;
   SharedCommands& commands_;

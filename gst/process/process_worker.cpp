@@ -106,8 +106,9 @@ void ProcessWorker::open_channel(os::UniqueFd socket,
         const auto self = weak.lock();
         return self ? self->on_request(request) : MessageFields();
       });
-  slots_ = std::make_shared<LentSlots>(*host_.slots, *channel_, commands_,
-                                       reports_, setup.may_write_inputs);
+  slots_ =
+      std::make_shared<LentSlots>(number_, *host_.slots, *channel_, commands_,
+                                  reports_, setup.may_write_inputs);
   reader_.emplace(*slots_, this);
   writer_.emplace(*slots_, requests_);
   MessageFields fields;

@@ -5,6 +5,8 @@
 #include <chrono>
 #include <utility>
 
+#include <gst/video/video.h>
+
 #include "os/memory_limit.h"
 #include "process/worker_command.h"
 
@@ -74,6 +76,16 @@ const char* unreachable_feature(GstCaps* caps) {
   }
   return nullptr;
 }
+
+// 0: they may be of any size.
+std::uint64_t frame_bytes(GstCaps* caps) {
+  GstVideoInfo info;
+  return gst_video_info_from_caps(&info, caps) ? info.size : 0;
+}
+
+constexpr char kMoreMemory[] =
+    "Give the element more with the property 'max-bytes', or fewer frames at a "
+    "time with 'max-buffers' or 'max-workers'.";
 
 }  // namespace
 
@@ -183,6 +195,7 @@ std::optional<Problem> ProcessWorkers::build(stage::ParsedStage,
     return Problem{
         "The worker program cannot be run: " + command.error().text() + ".",
         "See the property 'worker-command'."};
+  lacks_memory_ = false;
   auto bell = SharedBell::make("gst-dispatch-bell", /*peers_write=*/true);
   if (!bell)
     return Problem{"There is no shared memory: " + bell.error().text() + ".",
@@ -287,13 +300,17 @@ std::shared_ptr<stage::Reports> ProcessWorkers::reports() { return bell_; }
 // ---- Memory ----------------------------------------------------------------
 
 std::optional<Problem> ProcessWorkers::on_caps(GstCaps* caps) {
-  const char* feature = unreachable_feature(caps);
-  if (feature == nullptr) return std::nullopt;
-  return Problem{
-      std::string("Frames in ") + feature +
-          " cannot be reached by another process.",
-      "Download them before this element (gldownload, cudadownload, "
-      "videoconvert ...), or use workerpool, whose workers are threads."};
+  if (const char* feature = unreachable_feature(caps))
+    return Problem{
+        std::string("Frames in ") + feature +
+            " cannot be reached by another process.",
+        "Download them before this element (gldownload, cudadownload, "
+        "videoconvert ...), or use workerpool, whose workers are threads."};
+  if (auto expected = slots_.expect_frames(frame_bytes(caps)); !expected)
+    return Problem{
+        "There is no shared memory for " + expected.error().text() + ".",
+        kMoreMemory};
+  return std::nullopt;
 }
 
 void ProcessWorkers::interrupt(bool on) {
@@ -313,6 +330,8 @@ bool ProcessWorkers::refuse_copy() {
 
 std::optional<stage::Frame> ProcessWorkers::bring_in(stage::Frame frame,
                                                      Copied& copied) {
+  // Upstream goes on when only its query has failed.
+  if (lacks_memory_) return std::nullopt;
   if (requires_zero_copy_ && !is_shared(frame) && !refuse_copy())
     return std::nullopt;
   bool is_complete = true;
@@ -327,10 +346,7 @@ std::optional<stage::Frame> ProcessWorkers::bring_in(stage::Frame frame,
   });
   if (is_complete) return frame;
   if (!is_interrupted_)
-    host_.on_problem(
-        {"There is no shared memory for a frame.",
-         "Give the element more with the property 'max-bytes', or fewer "
-         "frames at a time with 'max-buffers'."});
+    host_.on_problem({"There is no shared memory for a frame.", kMoreMemory});
   return std::nullopt;
 }
 
@@ -344,14 +360,13 @@ bool ProcessWorkers::offer_memory(GstQuery* query, unsigned min_buffers) {
                                         nullptr);
   auto offered = slots_.offer_pool(query, min_buffers + kept);
   if (offered) return true;
+  lacks_memory_ = true;
   const bool is_huge = settings().huge_pages;
   host_.on_problem({"There is no shared memory for the frames: " +
                         offered.error().text() + ".",
                     is_huge ? "Reserve huge pages (sysctl vm.nr_hugepages), or "
                               "set huge-pages=false."
-                            : "Give the element more with the property "
-                              "'max-bytes', or fewer frames at a time with "
-                              "'max-buffers'."});
+                            : kMoreMemory});
   return false;
 }
 

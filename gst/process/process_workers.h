@@ -94,6 +94,7 @@ class ProcessWorkers final : public stage::Workers {
   SlotStore slots_;
   std::atomic<bool> is_interrupted_{false};
   std::atomic<bool> requires_zero_copy_{false};
+  std::atomic<bool> lacks_memory_{false};  // which has been said
   std::unique_ptr<IoThread> io_;
   std::shared_ptr<ReportBell> bell_;
   std::shared_ptr<stage::Negotiation> negotiation_;

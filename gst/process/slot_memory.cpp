@@ -90,13 +90,13 @@ ObjectPtr<GstAllocator> make_fd_allocator(const SlotBudget& budget) {
   return allocator;
 }
 
-os::Error beyond_bound(std::uint64_t bytes, const SlotBudget& budget) {
-  return {.code = ENOMEM,
-          .what = std::to_string(bytes) +
-                  " more bytes of shared memory are beyond max-bytes=" +
-                  std::to_string(budget.max_bytes()) + ", " +
-                  std::to_string(budget.level()) +
-                  " being in use; a larger max-bytes would allow them"};
+os::Error beyond_bound(std::uint64_t bytes, std::uint64_t least,
+                       const SlotBudget& budget) {
+  os::Error error = too_little(budget, least);
+  error.what = std::to_string(bytes) + " more bytes are needed, " +
+               std::to_string(budget.level()) + " are in use, and " +
+               error.what;
+  return error;
 }
 
 // The file has its pages; now the mapping has them as well.
@@ -145,7 +145,24 @@ os::Result<MemoryPtr> SlotMaker::make(std::uint64_t bytes,
                                       core::protocol::SlotClass slot_class,
                                       os::Pages pages) {
   const std::uint64_t whole = os::whole_pages(with_spare(bytes), pages);
-  if (!budget_.reserve(whole)) return beyond_bound(whole, budget_);
+  if (!budget_.reserve(whole))
+    return beyond_bound(whole, budget_.least_for(whole), budget_);
+  return make_reserved(whole, slot_class, pages);
+}
+
+os::Result<MemoryPtr> SlotMaker::make_result(unsigned worker,
+                                             std::uint64_t bytes,
+                                             os::Pages pages) {
+  const std::uint64_t whole = os::whole_pages(with_spare(bytes), pages);
+  if (!budget_.reserve_result(worker, whole))
+    return beyond_bound(whole, budget_.least_for_result(worker, whole),
+                        budget_);
+  return make_reserved(whole, core::protocol::SlotClass::kResult, pages);
+}
+
+os::Result<MemoryPtr> SlotMaker::make_reserved(
+    std::uint64_t whole, core::protocol::SlotClass slot_class,
+    os::Pages pages) {
   auto file = os::create_memfd(kFileName, whole, pages);
   if (!file) {
     budget_.give_back(whole);
@@ -174,6 +191,11 @@ MemoryPtr SlotMaker::wrap(os::UniqueFd fd, std::uint64_t bytes) {
   return MemoryPtr(gst_fd_allocator_alloc(fd_allocator_.get(), fd.release(),
                                           bytes,
                                           GST_FD_MEMORY_FLAG_KEEP_MAPPED));
+}
+
+os::Error too_little(const SlotBudget& budget, std::uint64_t least) {
+  return {.what = "max-bytes=" + std::to_string(budget.max_bytes()) +
+                  " is too little; " + std::to_string(least) + " would do"};
 }
 
 bool is_slot(GstMemory* memory) {

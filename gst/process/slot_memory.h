@@ -38,13 +38,22 @@ class SlotMaker {
   os::Result<MemoryPtr> make(std::uint64_t bytes,
                              core::protocol::SlotClass slot_class,
                              os::Pages pages);
+  // The same for the results of `worker`.
+  os::Result<MemoryPtr> make_result(unsigned worker, std::uint64_t bytes,
+                                    os::Pages pages);
 
  private:
+  os::Result<MemoryPtr> make_reserved(std::uint64_t whole,
+                                      core::protocol::SlotClass slot_class,
+                                      os::Pages pages);
   MemoryPtr wrap(os::UniqueFd fd, std::uint64_t bytes);
 
   SlotBudget budget_;
   const ObjectPtr<GstAllocator> fd_allocator_;
 };
+
+// The bound is below what is needed at least.
+os::Error too_little(const SlotBudget& budget, std::uint64_t least);
 
 // Whether `memory` (transfer none), or what it is a part of, was made here.
 bool is_slot(GstMemory* memory);

@@ -53,10 +53,15 @@ bool SlotSupply::may_grow(const SlotRecycler& offered,
 }
 
 os::Result<bool> SlotSupply::promise(std::uint64_t bytes, unsigned count) {
+  const std::uint64_t whole = os::whole_pages(with_spare(bytes), pages());
+  if (const std::uint64_t least = budget_.least_with(whole * count);
+      budget_.max_bytes() != 0 && least > budget_.max_bytes())
+    return too_little(budget_, least);
   const Recycler offered = this->offered();
   offered->drop_smaller(bytes);
   std::vector<MemoryPtr> fresh;
-  while (offered->count(bytes) + fresh.size() < count) {
+  while (offered->count(bytes) + fresh.size() < count &&
+         budget_.has_room_for(whole)) {
     auto memory = make(bytes);
     if (!memory) return memory.error();
     fresh.push_back(memory.take());

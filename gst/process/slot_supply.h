@@ -29,8 +29,9 @@ class SlotSupply final : public SlotSource {
   // need the rest, however much a decoder or a queue would take.
   MemoryPtr take(std::uint64_t bytes) override;
   // Sees to it that there are `count` slots of `bytes`, those included that
-  // upstream has, instead of what was promised for smaller frames. An error
-  // says why not.
+  // upstream has, instead of what was promised for smaller frames. What others
+  // still have of those may leave no room now: then the rest is made as it is
+  // taken. An error says why there cannot be so many.
   os::Result<bool> promise(std::uint64_t bytes, unsigned count);
 
   // For copies of what upstream has in other memory: of those that were

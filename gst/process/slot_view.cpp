@@ -63,9 +63,12 @@ static GstMemory* gst_dispatch_slot_view_alloc(GstAllocator* allocator,
   const std::size_t page =
       dispatch::os::whole_pages(1, dispatch::os::Pages::kNormal);
   const gsize slack = params->align >= page ? params->align : 0;
-  MappedSlotPtr slot =
-      slots_of(allocator).take(slack + params->prefix + size + params->padding);
-  if (!slot) return nullptr;
+  const gsize needed = slack + params->prefix + size + params->padding;
+  MappedSlotPtr slot = slots_of(allocator).take(needed);
+  if (!slot)
+    return slots_of(allocator).will_have(needed)
+               ? gst_allocator_alloc(nullptr, size, params)
+               : nullptr;
   std::byte* const data = slot->mapping.data();
   const gsize bytes = slot->bytes();
   const gsize skipped = -reinterpret_cast<guintptr>(data) & params->align;
@@ -111,10 +114,13 @@ static GstMemory* gst_dispatch_slot_view_copy(GstMemory* memory, gssize offset,
   params.align = memory->align;
   GstMemory* const copy =
       gst_dispatch_slot_view_alloc(memory->allocator, bytes, &params);
-  if (copy == nullptr) return nullptr;
-  std::memcpy(view_of(copy)->slot->mapping.data() + copy->offset,
+  GstMapInfo map;
+  if (copy == nullptr || !gst_memory_map(copy, &map, GST_MAP_WRITE))
+    return nullptr;
+  std::memcpy(map.data,
               view_of(memory)->slot->mapping.data() + memory->offset + offset,
               bytes);
+  gst_memory_unmap(copy, &map);
   slots_of(memory->allocator).count_copy(bytes);
   return copy;
 }

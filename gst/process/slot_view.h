@@ -45,9 +45,13 @@ class ResultSlots {
   // One of at least `bytes`, taken; null if there is none to be had.
   virtual MappedSlotPtr take(std::uint64_t bytes) = 0;
   virtual void let_go(MappedSlot& slot) = 0;
+  // Whether a slot of `bytes` will be free again when the stage is done: what
+  // takes a second one meanwhile may lie elsewhere, and is copied if it leaves.
+  virtual bool will_have(std::uint64_t bytes) const = 0;
   virtual void count_copy(std::uint64_t bytes) = 0;
 };
 
+// Gives memory over slots; where there is none but will be one, plain memory.
 ObjectPtr<GstAllocator> make_view_allocator(std::shared_ptr<ResultSlots> slots);
 
 // Memory of `allocator` (of make_view_allocator(); transfer none) over that

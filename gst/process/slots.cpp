@@ -214,9 +214,10 @@ os::Result<bool> SlotStore::offer_pool(GstQuery* query, unsigned min_buffers) {
                                       needs.min_buffers);
   if (!there) {
     os::Error error = there.error();
-    error.what = "cannot have " + std::to_string(needs.min_buffers) +
-                 " frames of " + std::to_string(needs.bytes) +
-                 " bytes in shared memory: " + error.what;
+    error.what =
+        "cannot have " + std::to_string(needs.min_buffers) + " frames of " +
+        std::to_string(needs.bytes) +
+        " bytes in shared memory, and a result from each worker: " + error.what;
     return error;
   }
   const auto pool = make_slot_pool(impl_->allocator.get(), caps, needs.bytes,
@@ -240,19 +241,37 @@ bool SlotStore::is_short() const { return impl_->supply->is_short(); }
 
 void SlotStore::interrupt(bool on) { impl_->supply->interrupt(on); }
 
-bool SlotStore::has_room_for_result(std::uint64_t bytes) const {
-  return impl_->supply->budget().has_room_for(bytes) &&
+os::Result<bool> SlotStore::expect_frames(std::uint64_t bytes) {
+  SlotBudget& budget = this->budget();
+  budget.forget_result();
+  if (bytes == 0) return true;
+  const std::uint64_t whole =
+      os::whole_pages(with_spare(bytes), impl_->supply->pages());
+  budget.guess_result(whole);
+  const std::uint64_t least = budget.least_with(whole);
+  if (budget.max_bytes() == 0 || least <= budget.max_bytes()) return true;
+  os::Error error = too_little(budget, least);
+  error.what = "a frame of " + std::to_string(bytes) +
+               " bytes, and a result from each worker: " + error.what;
+  return error;
+}
+
+bool SlotStore::has_room_for_result(unsigned worker,
+                                    std::uint64_t bytes) const {
+  return impl_->supply->budget().has_room_for_result(worker, bytes) &&
          impl_->supply->leaves_room_for_copies(bytes);
 }
 
 std::unique_ptr<SlotStore::ResultSlot> SlotStore::make_result_slot(
-    std::uint64_t bytes, std::function<void()> on_released, std::string& why) {
-  if (!impl_->supply->leaves_room_for_copies(bytes)) {
+    unsigned worker, std::uint64_t bytes, std::function<void()> on_released,
+    std::string& why) {
+  if (impl_->supply->budget().has_free_result(worker) &&
+      !impl_->supply->leaves_room_for_copies(bytes)) {
     why = "the rest of max-bytes is for frames that come in other memory";
     return nullptr;
   }
-  auto memory = impl_->result_maker.make(
-      bytes, core::protocol::SlotClass::kResult, impl_->supply->pages());
+  auto memory =
+      impl_->result_maker.make_result(worker, bytes, impl_->supply->pages());
   if (!memory) {
     why = memory.error().text();
     return nullptr;

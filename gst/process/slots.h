@@ -42,7 +42,8 @@ constexpr std::uint64_t with_spare(std::uint64_t bytes) {
 }
 
 // The shared memory of one element: bytes in whole pages, and their bound.
-// Copies of it are one budget.
+// Copies of it are one budget. Under a bound, a part of it is kept for result
+// slots, one for each worker (core/result_shares).
 class SlotBudget {
  public:
   SlotBudget();
@@ -50,10 +51,32 @@ class SlotBudget {
   void set_max_bytes(std::uint64_t max_bytes);
   std::uint64_t max_bytes() const;
   std::uint64_t level() const;
-  // All or nothing.
+  // All or nothing; beside what is kept.
   bool reserve(std::uint64_t bytes);
   void give_back(std::uint64_t bytes);
   bool has_room_for(std::uint64_t bytes) const;
+
+  // A worker that is to have its part; and one that is gone.
+  void join(unsigned worker);
+  void leave(unsigned worker);
+  // What a result slot will take, as long as none is asked for; forgotten with
+  // new caps.
+  void guess_result(std::uint64_t bytes);
+  void forget_result();
+  // Of what is kept for it, or of the rest.
+  bool reserve_result(unsigned worker, std::uint64_t bytes);
+  bool has_room_for_result(unsigned worker, std::uint64_t bytes) const;
+  // Whether `worker` has one that is ready.
+  bool has_free_result(unsigned worker) const;
+  // A result slot is ready for the next result of `worker`; or not any more.
+  void on_free(unsigned worker, std::uint64_t bytes);
+  void on_used(unsigned worker, std::uint64_t bytes);
+  // The bound that would do for `inputs` bytes and one result slot for each
+  // worker.
+  std::uint64_t least_with(std::uint64_t inputs) const;
+  // The bound that would do for `bytes` more now; as a result of `worker`.
+  std::uint64_t least_for(std::uint64_t bytes) const;
+  std::uint64_t least_for_result(unsigned worker, std::uint64_t bytes) const;
 
  private:
   struct State;
@@ -108,6 +131,11 @@ class SlotStore {
   // Ends waits in bring_in() until interrupt(false).
   void interrupt(bool on);
 
+  // New frames come: whether the bound has room for one of `bytes` (0: nobody
+  // knows) and a result of that size from each worker. An error says which
+  // bound would do.
+  os::Result<bool> expect_frames(std::uint64_t bytes);
+
   // One result slot, reserved, mapped for writing here. Null: beyond the bound
   // or none to be had; `why` says which.
   // `on_released` is called, on any thread, whenever its last user lets go of
@@ -123,9 +151,10 @@ class SlotStore {
     virtual MemoryPtr hand_out(std::uint64_t offset, std::uint64_t bytes) = 0;
   };
   // Whether the bound allows one more of them.
-  bool has_room_for_result(std::uint64_t bytes) const;
+  bool has_room_for_result(unsigned worker, std::uint64_t bytes) const;
   std::unique_ptr<ResultSlot> make_result_slot(
-      std::uint64_t bytes, std::function<void()> on_released, std::string& why);
+      unsigned worker, std::uint64_t bytes, std::function<void()> on_released,
+      std::string& why);
 
   // Lets go of what waits to be used again: pools, recycled copies.
   void drop_unused();

@@ -26,6 +26,12 @@ struct KeptBuffer {
   std::vector<MappedSlot*> awaited;
 };
 
+// A result slot of `bytes`, which nobody has.
+bool is_free(const MappedSlot& slot, std::uint64_t bytes) {
+  return slot.is_result() && !slot.is_taken && !slot.is_reported &&
+         slot.bytes() >= with_spare(bytes);
+}
+
 }  // namespace
 
 // The slots of a worker. The allocator and all memories share it, and may
@@ -44,6 +50,7 @@ class SlotTable final : public ResultSlots {
   void remove(SlotName name);
   MappedSlotPtr find(SlotName name) const;
   bool is_reported(const MappedSlot& slot) const;
+  bool has_free(std::uint64_t bytes) const;
 
   void keep_until_released(BufferPtr buffer, GstAllocator* allocator);
   void take_released();
@@ -54,6 +61,7 @@ class SlotTable final : public ResultSlots {
   // ResultSlots.
   MappedSlotPtr take(std::uint64_t bytes) override;
   void let_go(MappedSlot& slot) override;
+  bool will_have(std::uint64_t bytes) const override;
   void count_copy(std::uint64_t bytes) override;
 
  private:
@@ -120,6 +128,13 @@ bool SlotTable::is_reported(const MappedSlot& slot) const {
   return slot.is_reported;
 }
 
+bool SlotTable::has_free(std::uint64_t bytes) const {
+  const std::lock_guard lock(mutex_);
+  return std::any_of(slots_.begin(), slots_.end(), [&](const auto& each) {
+    return is_free(*each.second, bytes);
+  });
+}
+
 void SlotTable::keep_until_released(BufferPtr buffer, GstAllocator* allocator) {
   KeptBuffer kept;
   for (guint i = 0; i < gst_buffer_n_memory(buffer.get()); ++i) {
@@ -181,6 +196,15 @@ void SlotTable::let_go(MappedSlot& slot) {
   slot.is_taken = false;
 }
 
+bool SlotTable::will_have(std::uint64_t bytes) const {
+  const std::lock_guard lock(mutex_);
+  return std::any_of(slots_.begin(), slots_.end(), [&](const auto& each) {
+    const MappedSlot& slot = *each.second;
+    return slot.is_result() && !slot.is_reported &&
+           slot.bytes() >= with_spare(bytes);
+  });
+}
+
 MappedSlotPtr SlotTable::take(std::uint64_t bytes) {
   while (true) {
     take_released();
@@ -199,9 +223,8 @@ MappedSlotPtr SlotTable::take(std::uint64_t bytes) {
 MappedSlotPtr SlotTable::take_smallest_locked(std::uint64_t bytes) {
   MappedSlotPtr best;
   for (const auto& [index, slot] : slots_) {
-    const bool fits = slot->is_result() && !slot->is_taken &&
-                      !slot->is_reported && slot->bytes() >= with_spare(bytes);
-    if (fits && (!best || slot->bytes() < best->bytes())) best = slot;
+    if (is_free(*slot, bytes) && (!best || slot->bytes() < best->bytes()))
+      best = slot;
   }
   if (best) best->is_taken = true;
   return best;
@@ -331,10 +354,13 @@ MemoryPtr WorkerSlots::copy(GstBuffer* buffer) {
   GstAllocationParams params;
   gst_allocation_params_init(&params);
   // Coded frames have all sizes; rounded up, they find the same slots again.
-  params.padding = std::bit_ceil(bytes) - bytes;
+  if (!impl_->table->has_free(bytes))
+    params.padding = std::bit_ceil(bytes) - bytes;
   MemoryPtr copy(gst_allocator_alloc(allocator(), bytes, &params));
   GstMapInfo map;
-  if (!copy || !gst_memory_map(copy.get(), &map, GST_MAP_WRITE)) return nullptr;
+  if (!copy || slot_of(allocator(), copy.get()) == nullptr ||
+      !gst_memory_map(copy.get(), &map, GST_MAP_WRITE))
+    return nullptr;
   const bool is_whole = gst_buffer_extract(buffer, 0, map.data, bytes) == bytes;
   gst_memory_unmap(copy.get(), &map);
   if (!is_whole) return nullptr;

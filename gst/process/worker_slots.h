@@ -51,8 +51,9 @@ class WorkerSlots {
   // Writable only if the record says so and the slot is of a class for it.
   MemoryPtr wrap(const core::protocol::MemoryRecord& record);
 
-  // Gives memory in result slots; falls back to nothing else. For the pools
-  // and elements of the stage. (transfer none)
+  // Gives memory in result slots. A stage that has one in use and can have no
+  // second one gets plain memory. For the pools and elements of the stage.
+  // (transfer none)
   GstAllocator* allocator();
 
   // Where `memory` (of wrap() or the allocator, or a part of one) lies; nothing

@@ -514,6 +514,75 @@ TEST(MaxBytes, IsNeverExceededByResultsThatAreKept) {
   expect_bounded(kNewBufferStage);
 }
 
+// What is there at least: the frames of the window, one for each worker, and
+// one result of each. However they are kept, no worker goes without.
+constexpr unsigned kLeastWorkers = 3;
+constexpr std::uint64_t kLeastBytes =
+    (2 + kLeastWorkers + kLeastWorkers) * 29 * 4096;
+
+std::string with_least(const std::string& stage, std::uint64_t max_bytes,
+                       const char* sink) {
+  return "videotestsrc num-buffers=60 ! "
+         "video/x-raw,format=I420,width=320,height=240 ! shmdispatch name=sut "
+         "max-workers=" +
+         std::to_string(kLeastWorkers) + " max-buffers=2 " + stage +
+         "max-bytes=" + std::to_string(max_bytes) + " ! " + sink;
+}
+
+TEST(MaxBytes, ThatJustSufficesGivesEachWorkerAResult) {
+  for (const char* sink : {"fakesink", "appsink sync=false wait-on-eos=false"})
+    for (const char* stage :
+         {kNewBufferStage, "stage=\"videobalance saturation=0\" ",
+          "stage=\"videobalance saturation=0 ! videoflip "
+          "video-direction=horiz\" "}) {
+      Pipeline pipeline(with_least(stage, kLeastBytes, sink));
+      EXPECT_TRUE(pipeline.run_to_eos()) << stage << pipeline.error();
+      const ElementPtr element = pipeline.by_name("sut");
+      EXPECT_EQ(Stats(element.get())["applied"], 60U) << stage << sink;
+      EXPECT_LE(level_of(element.get()), kLeastBytes);
+    }
+}
+
+// Nothing leaves before.
+TEST(MaxBytes, ThatIsTooLittleForAResultOfEachIsRefusedWithWhatWouldDo) {
+  Pipeline pipeline(with_least(kNewBufferStage, kLeastBytes - 1, "fakesink"));
+  EXPECT_FALSE(pipeline.run_to_eos());
+  EXPECT_TRUE(
+      has(pipeline.error(), "max-bytes=" + std::to_string(kLeastBytes - 1)))
+      << pipeline.error();
+  EXPECT_TRUE(has(pipeline.error(), std::to_string(kLeastBytes) + " would do"))
+      << pipeline.error();
+  EXPECT_EQ(Stats(pipeline.by_name("sut").get())["frames-in"], 0U);
+}
+
+// What the stage makes is larger than what was kept for it.
+TEST(MaxBytes, ThatIsTooLittleForLargerResultsIsRefusedBeforeTheFirst) {
+  Pipeline pipeline(
+      with_least("stage=\"videoscale ! video/x-raw,width=640,height=480\" ",
+                 kLeastBytes, "fakesink"));
+  EXPECT_FALSE(pipeline.run_to_eos());
+  EXPECT_TRUE(has(pipeline.error(), "max-bytes")) << pipeline.error();
+  // Of 113 pages each.
+  EXPECT_TRUE(has(pipeline.error(),
+                  std::to_string((5 * 29 + 3 * 113) * 4096) + " would do"))
+      << pipeline.error();
+  EXPECT_EQ(Stats(pipeline.by_name("sut").get())["applied"], 0U);
+}
+
+// Before there is memory for it.
+TEST(MaxBytes, ThatIsTooLittleForOneFrameIsRefusedAtItsCaps) {
+  Harness sut("stage=identity max-workers=2 max-bytes=1000000",
+              {.caps = nullptr});
+  sut.push_event(gst_event_new_stream_start("large"));
+  const CapsPtr caps(gst_caps_from_string(
+      "video/x-raw,format=I420,width=640,height=480,framerate=100/1"));
+  sut.push_event(gst_event_new_caps(caps.get()));
+  const std::string error = wait_for_error(sut.messages());
+  EXPECT_TRUE(has(error, "max-bytes=1000000")) << error;
+  EXPECT_TRUE(has(error, std::to_string(3 * 113 * 4096) + " would do"))
+      << error;
+}
+
 TEST(MaxBytes, NothingIsHeldAfterNull) {
   Pipeline pipeline(std::string(kBoundedSource) + kNewBufferStage +
                     "! fakesink");

@@ -199,6 +199,48 @@ TEST(SlotBudget, IsNotOverdrawnByNumbersThatWrap) {
   EXPECT_FALSE(sut.reserve(UINT64_MAX - 10));
 }
 
+TEST(SlotBudget, KeepsAPartForEachWorker) {
+  process::SlotBudget sut;
+  sut.set_max_bytes(100);
+  sut.join(0);
+  sut.join(1);
+  sut.guess_result(20);
+  EXPECT_FALSE(sut.reserve(61));
+  EXPECT_FALSE(sut.has_room_for(61));
+  EXPECT_TRUE(sut.reserve(60));
+  EXPECT_TRUE(sut.reserve_result(0, 20));
+  sut.on_free(0, 20);
+  EXPECT_FALSE(sut.has_room_for_result(0, 20)) << "the rest is for worker 1";
+  EXPECT_FALSE(sut.reserve_result(0, 20));
+  EXPECT_EQ(sut.least_for_result(0, 20), 120U);
+  EXPECT_TRUE(sut.reserve_result(1, 20));
+  sut.on_free(1, 20);
+  EXPECT_EQ(sut.level(), 100U);
+}
+
+TEST(SlotBudget, RefusesTheFirstResultIfNotAllWorkersCouldHaveOne) {
+  process::SlotBudget sut;
+  sut.set_max_bytes(100);
+  sut.join(0);
+  sut.join(1);
+  EXPECT_FALSE(sut.reserve_result(0, 51));
+  EXPECT_EQ(sut.least_for_result(0, 51), 102U);
+  EXPECT_FALSE(sut.reserve_result(0, UINT64_MAX));
+  EXPECT_TRUE(sut.reserve_result(0, 50));
+}
+
+// What has grown in mid-stream goes on for as long as it can.
+TEST(SlotBudget, GivesAWorkerWithoutASlotWhatThereIs) {
+  process::SlotBudget sut;
+  sut.set_max_bytes(100);
+  sut.join(0);
+  sut.join(1);
+  ASSERT_TRUE(sut.reserve_result(0, 10));
+  sut.on_free(0, 10);
+  sut.on_used(0, 10);
+  EXPECT_TRUE(sut.reserve_result(0, 90));
+}
+
 // ---- One slot --------------------------------------------------------------
 
 TEST(Slot, CanOnlyBeReadByOthers) {
@@ -412,7 +454,7 @@ TEST(Slot, WithoutADescriptorIsPlainMemory) {
   EXPECT_EQ(file_id(memory.get()), 0U);
   std::string why;
   EXPECT_FALSE(sut.make_result_slot(
-      1000, [] {}, why));
+      0, 1000, [] {}, why));
   EXPECT_NE(why.find("Too many open files"), std::string::npos) << why;
   std::uint64_t copied = 0;
   EXPECT_FALSE(sut.bring_in(plain_buffer(1000, 1), copied));
@@ -581,8 +623,29 @@ TEST(OfferedPool, OfWhatCannotBeHadIsAnErrorThatSaysWhatWouldHelp) {
   ASSERT_FALSE(offered);
   const std::string text = offered.error().text();
   EXPECT_NE(text.find("5 frames of 115200 bytes"), std::string::npos) << text;
-  EXPECT_NE(text.find("larger max-bytes"), std::string::npos) << text;
+  EXPECT_NE(text.find(std::to_string(5 * kFrameSlot) + " would do"),
+            std::string::npos)
+      << text;
   EXPECT_EQ(sut.budget().level(), 0U);
+}
+
+// Of smaller frames, before new caps.
+TEST(OfferedPool, IsCompletedWhenFramesOfBeforeHaveGone) {
+  SlotStore sut;
+  sut.budget().set_max_bytes(5 * kFrameSlot);
+  MemoryPtr before = alloc(sut, pages(1));
+  const QueryPtr query = allocation_query(kFrameCaps);
+  ASSERT_TRUE(sut.offer_pool(query.get(), 5));
+  EXPECT_EQ(sut.budget().level(), 4 * kFrameSlot + kPage);
+  before.reset();
+  const OfferedPool pool = pool_in(query.get());
+  gst_buffer_pool_set_active(pool.pool.get(), TRUE);
+  std::vector<BufferPtr> buffers;
+  for (int i = 0; i < 5; ++i) {
+    buffers.push_back(acquire(pool.pool.get()));
+    EXPECT_NE(file_id(buffers.back().get()), 0U) << i;
+  }
+  EXPECT_EQ(sut.budget().level(), 5 * kFrameSlot);
 }
 
 TEST(OfferedPool, IsNotThereWithoutCapsOrWithoutNeed) {
@@ -1040,7 +1103,7 @@ ResultSlotPtr result_slot(
     std::function<void()> on_released = [] {}) {
   std::string why;
   ResultSlotPtr slot =
-      store.make_result_slot(bytes, std::move(on_released), why);
+      store.make_result_slot(0, bytes, std::move(on_released), why);
   EXPECT_EQ(why, "");
   return slot;
 }
@@ -1139,7 +1202,7 @@ TEST(ResultSlot, BeyondTheBoundIsNoneAndSaysWhy) {
   store.budget().set_max_bytes(kPage);
   std::string why;
   EXPECT_FALSE(store.make_result_slot(
-      kPage + 1, [] {}, why));
+      0, kPage + 1, [] {}, why));
   EXPECT_NE(why.find("max-bytes"), std::string::npos) << why;
   EXPECT_EQ(store.budget().level(), 0U);
 }
@@ -1148,7 +1211,7 @@ TEST(ResultSlot, ThatTheMachineHasNotIsNoneAndSaysWhy) {
   SlotStore store;
   std::string why;
   EXPECT_FALSE(store.make_result_slot(
-      std::uint64_t{1} << 50, [] {}, why));
+      0, std::uint64_t{1} << 50, [] {}, why));
   EXPECT_NE(why.find("cannot reserve"), std::string::npos) << why;
   EXPECT_EQ(store.budget().level(), 0U);
 }

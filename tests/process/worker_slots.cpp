@@ -63,7 +63,7 @@ class OtherSide {
     const SlotName name{.index = next_index_++, .generation = 1};
     std::string why;
     auto slot = store.make_result_slot(
-        bytes, [] {}, why);
+        0, bytes, [] {}, why);
     EXPECT_TRUE(slot) << why;
     EXPECT_STREQ(worker.add(name, SlotClass::kResult, slot->bytes(),
                             os::UniqueFd::duplicate(slot->fd())),
@@ -688,6 +688,27 @@ TEST(WorkerSlots, HaveNothingWhereNothingIsOut) {
   dispatcher.gives_slots = false;
   EXPECT_FALSE(alloc(dispatcher.worker, pages(1)));
   EXPECT_FALSE(dispatcher.worker_sleeps());
+}
+
+// A stage of two elements needs memory for both; only one leaves.
+TEST(WorkerSlots, GivePlainMemoryBesideAOneAndOnlySlot) {
+  OtherSide dispatcher;
+  MemoryPtr only = alloc(dispatcher.worker, pages(1));
+  dispatcher.gives_slots = false;
+  BufferPtr second = buffer_of(alloc(dispatcher.worker, pages(1)));
+  const MemoryPtr copied(gst_memory_copy(only.get(), 0, -1));
+  for (GstMemory* plain :
+       {gst_buffer_peek_memory(second.get(), 0), copied.get()}) {
+    ASSERT_NE(plain, nullptr);
+    EXPECT_EQ(plain->size, pages(1));
+    EXPECT_FALSE(dispatcher.worker.name_of(plain));
+  }
+  EXPECT_FALSE(alloc(dispatcher.worker, pages(2))) << "nor will there be one";
+  EXPECT_FALSE(dispatcher.worker.copy(second.get())) << "it is in use";
+  only.reset();
+  const MemoryPtr result = dispatcher.worker.copy(second.get());
+  ASSERT_TRUE(result);
+  EXPECT_TRUE(dispatcher.worker.name_of(result.get()));
 }
 
 TEST(WorkerSlots, WaitForOneThatIsOut) {
