@@ -16,7 +16,7 @@ namespace {
 // More than can be in flight with frames of their own.
 constexpr std::size_t kMaxEpochs = std::size_t{2} * protocol::kRingEntries;
 
-// In ALLOCATION queries that go downstream from here.
+// In ALLOCATION queries that go downstream from here; of stage::kOwnFields.
 constexpr char kHasSlots[] = "gst-dispatch-has-slots";
 
 MessageFields yes_or_no(bool result) {

@@ -380,12 +380,9 @@ bool Dispatcher::answer_serialized(
 bool Dispatcher::ask_stage_locked(
     Section& section, GstQuery* query,
     const std::shared_ptr<const StickyState>& sticky) {
-  GstCaps* caps = nullptr;
-  gboolean needs_pool = FALSE;
-  gst_query_parse_allocation(query, &caps, &needs_pool);
   Ticket ticket;
   Entry& entry = append_locked(Entry::Kind::kAllocation, sticky);
-  entry.allocation.reset(gst_query_new_allocation(caps, needs_pool));
+  entry.allocation = new_allocation_like(query);
   entry.ticket = &ticket;
   assign_locked();
   // A flush or stop discards the entry, which ends the ticket.

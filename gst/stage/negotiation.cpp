@@ -97,6 +97,23 @@ void copy_allocation(GstQuery* from, GstQuery* to, bool with_pools) {
   copy_pools(from, to, with_pools);
 }
 
+QueryPtr new_allocation_like(GstQuery* query) {
+  GstCaps* caps = nullptr;
+  gboolean needs_pool = FALSE;
+  gst_query_parse_allocation(query, &caps, &needs_pool);
+  QueryPtr result(gst_query_new_allocation(caps, needs_pool));
+  gst_structure_foreach(
+      gst_query_get_structure(query),
+      [](GQuark field, const GValue* value, gpointer to) -> gboolean {
+        if (g_str_has_prefix(g_quark_to_string(field), kOwnFields))
+          gst_structure_id_set_value(static_cast<GstStructure*>(to), field,
+                                     value);
+        return TRUE;
+      },
+      gst_query_writable_structure(result.get()));
+  return result;
+}
+
 // ---- Epoch -----------------------------------------------------------------
 
 Epoch::Entry Epoch::enter_unless(const void* copy,

@@ -114,6 +114,14 @@ class Epoch {
 // would make two queries over one list.)
 void copy_allocation(GstQuery* from, GstQuery* to, bool with_pools);
 
+// Fields of this prefix in an ALLOCATION query say of what upstream gives what
+// GStreamer has no words for. A stage that passes the query on passes them on.
+inline constexpr char kOwnFields[] = "gst-dispatch-";
+
+// An ALLOCATION query that asks what `query` (transfer none) asks, without
+// answers so far.
+QueryPtr new_allocation_like(GstQuery* query);
+
 // Asks downstream in the place of a frame in the stream. Implemented by the
 // dispatcher.
 class OrderedQuery {

@@ -444,6 +444,25 @@ TEST(ZeroCopy, AChainCopiesNothing) {
   }
 }
 
+// Whoever gets results of another one's workers offers no memory for frames,
+// also when they come by way of threads.
+TEST(ZeroCopy, NothingIsReservedBehindResultsOfAnotherOne) {
+  for (const char* between : {"", "workerpool stage=identity ! "}) {
+    Pipeline pipeline(std::string(kColourSource) +
+                      "shmdispatch name=a max-workers=1 stage=\"videoflip "
+                      "video-direction=horiz\" ! " +
+                      between +
+                      "shmdispatch name=b max-workers=1 stage=identity ! "
+                      "fakesink");
+    EXPECT_TRUE(pipeline.run_to_eos()) << pipeline.error();
+    guint64 level = 1;
+    g_object_get(pipeline.by_name("b").get(), "current-level-bytes", &level,
+                 nullptr);
+    EXPECT_EQ(level, 0U) << between;
+    EXPECT_EQ(Stats(pipeline.by_name("b").get())["copies"], 0U) << between;
+  }
+}
+
 TEST(ZeroCopy, CanBeRequiredOfWhatComesIn) {
   Harness sut("stage=identity max-workers=1 require-zero-copy=true");
   EXPECT_EQ(sut.push(sut.frame(0)), GST_FLOW_OK);
