@@ -133,15 +133,15 @@ void Channel::send_packet(MessageType type, std::uint32_t id,
   } else {
     outgoing.bytes = with_header(header, fields);
   }
-  // Of its own, because it may have to wait.
-  for (const int fd : fds) outgoing.fds.push_back(os::UniqueFd::duplicate(fd));
-
   std::function<void()> on_waiting;
   {
     const std::lock_guard lock(mutex_);
     if (is_closed_) return;
     if (!is_request(type) && type != core::protocol::kMessageReply) ++sent_;
-    if (waiting_.empty() && send_now(outgoing)) return;
+    if (waiting_.empty() && send_now(outgoing, fds)) return;
+    // Of its own, because it has to wait.
+    for (const int fd : fds)
+      outgoing.fds.push_back(os::UniqueFd::duplicate(fd));
     if (waiting_.empty()) on_waiting = on_waiting_;
     waiting_.push_back(std::move(outgoing));
   }
@@ -149,9 +149,10 @@ void Channel::send_packet(MessageType type, std::uint32_t id,
 }
 
 // False: it has to wait. A peer that is gone takes everything.
-bool Channel::send_now(const Outgoing& outgoing) {
+bool Channel::send_now(const Outgoing& outgoing, std::span<const int> more) {
   std::vector<int> fds;
   for (const os::UniqueFd& fd : outgoing.fds) fds.push_back(fd.get());
+  fds.insert(fds.end(), more.begin(), more.end());
   return os::send_packet(socket_.get(), outgoing.bytes, fds) != os::Sent::kFull;
 }
 

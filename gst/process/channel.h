@@ -101,7 +101,8 @@ class Channel : public std::enable_shared_from_this<Channel> {
   };
   void send_packet(core::protocol::MessageType type, std::uint32_t id,
                    const Bytes& fields, std::span<const int> fds);
-  bool send_now(const Outgoing& outgoing);
+  // With descriptors that are not its own in addition.
+  bool send_now(const Outgoing& outgoing, std::span<const int> more = {});
   bool take_packet(os::Packet packet, std::string& problem);
   void handle(IncomingMessage& message);
   void answer(IncomingMessage request);

@@ -10,6 +10,7 @@
 #include "core/report_check.h"
 #include "os/futex.h"
 #include "process/result_frames.h"
+#include "process/shortage.h"
 
 GST_DEBUG_CATEGORY_STATIC(process_worker_debug);
 #define GST_CAT_DEFAULT process_worker_debug
@@ -607,8 +608,7 @@ void ProcessWorker::say_no_slot(const std::string& why) {
   host_.workers_host->on_problem(
       {"There is no shared memory for the results of " + name() + ": " + why +
            ".",
-       "Give the element more with the property 'max-bytes', or fewer frames "
-       "at a time with 'max-buffers' or 'max-workers'."});
+       way_out_of_no_slot(host_.workers)});
 }
 
 // The stage may have given something before it asked: that is decoded as a

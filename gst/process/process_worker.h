@@ -49,6 +49,7 @@ struct ProcessHost {
   SharedBell* bell = nullptr;
   stage::Reports* reports = nullptr;
   const std::atomic<bool>* requires_zero_copy = nullptr;
+  unsigned workers = 0;  // all of them
 };
 
 struct ProcessWorkerSetup {

@@ -8,6 +8,7 @@
 #include <gst/video/video.h>
 
 #include "os/memory_limit.h"
+#include "process/shortage.h"
 #include "process/worker_command.h"
 
 GST_DEBUG_CATEGORY_STATIC(process_workers_debug);
@@ -82,10 +83,6 @@ std::uint64_t frame_bytes(GstCaps* caps) {
   GstVideoInfo info;
   return gst_video_info_from_caps(&info, caps) ? info.size : 0;
 }
-
-constexpr char kMoreMemory[] =
-    "Give the element more with the property 'max-bytes', or fewer frames at a "
-    "time with 'max-buffers' or 'max-workers'.";
 
 }  // namespace
 
@@ -199,7 +196,7 @@ std::optional<Problem> ProcessWorkers::build(stage::ParsedStage,
   auto bell = SharedBell::make("gst-dispatch-bell", /*peers_write=*/true);
   if (!bell)
     return Problem{"There is no shared memory: " + bell.error().text() + ".",
-                   ""};
+                   way_out_of(bell.error(), plan.count, 0, "")};
   const ProcessWorkerSetup setup = make_setup(plan, command.take());
   bell_ = std::make_shared<ReportBell>(bell.take(), setup.spin);
   io_ = std::make_unique<IoThread>("shmd:messages");
@@ -217,7 +214,8 @@ std::optional<Problem> ProcessWorkers::start_all(
                          io_.get(),
                          &bell_->bell(),
                          bell_.get(),
-                         &requires_zero_copy_};
+                         &requires_zero_copy_,
+                         plan.count};
   ProcessWorkerSetup each = setup;
   for (each.number = 0; each.number < plan.count; ++each.number) {
     std::uint64_t times_set = 0;
@@ -230,7 +228,8 @@ std::optional<Problem> ProcessWorkers::start_all(
     if (!worker)
       return Problem{
           "The worker program cannot be run: " + worker.error().text() + ".",
-          "See the property 'worker-command'."};
+          way_out_of(worker.error(), plan.count, 0,
+                     "See the property 'worker-command'.")};
     add(worker.take(), times_set);
   }
   const core::MonotonicTime until = steady_clock::now() + kStartPatience;
@@ -346,7 +345,8 @@ std::optional<stage::Frame> ProcessWorkers::bring_in(stage::Frame frame,
   });
   if (is_complete) return frame;
   if (!is_interrupted_)
-    host_.on_problem({"There is no shared memory for a frame.", kMoreMemory});
+    host_.on_problem({"There is no shared memory for a frame.",
+                      way_out_of_no_slot(count())});
   return std::nullopt;
 }
 
@@ -358,15 +358,18 @@ bool ProcessWorkers::offer_memory(GstQuery* query, unsigned min_buffers) {
   if (gst_query_get_n_allocation_pools(query) > 0)
     gst_query_parse_nth_allocation_pool(query, 0, nullptr, nullptr, &kept,
                                         nullptr);
-  auto offered = slots_.offer_pool(query, min_buffers + kept);
+  const unsigned frames = min_buffers + kept;
+  auto offered = slots_.offer_pool(query, frames);
   if (offered) return true;
   lacks_memory_ = true;
   const bool is_huge = settings().huge_pages;
-  host_.on_problem({"There is no shared memory for the frames: " +
-                        offered.error().text() + ".",
-                    is_huge ? "Reserve huge pages (sysctl vm.nr_hugepages), or "
-                              "set huge-pages=false."
-                            : kMoreMemory});
+  host_.on_problem(
+      {"There is no shared memory for the frames: " + offered.error().text() +
+           ".",
+       way_out_of(offered.error(), count(), frames + count(),
+                  is_huge ? "Reserve huge pages (sysctl vm.nr_hugepages), or "
+                            "set huge-pages=false."
+                          : kMoreMemory)});
   return false;
 }
 

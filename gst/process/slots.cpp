@@ -210,6 +210,10 @@ os::Result<bool> SlotStore::offer_pool(GstQuery* query, unsigned min_buffers) {
   put_allocator_in_front(query, impl_->allocator.get(), params);
   if (needs.bytes == 0 || !wants_pool) return false;
 
+  // First, because it needs a descriptor of its own and cannot say that it has
+  // none.
+  const auto pool = make_slot_pool(impl_->allocator.get(), caps, needs.bytes,
+                                   needs.min_buffers, params);
   auto there = impl_->supply->promise(bytes_with(params, needs.bytes),
                                       needs.min_buffers);
   if (!there) {
@@ -220,8 +224,6 @@ os::Result<bool> SlotStore::offer_pool(GstQuery* query, unsigned min_buffers) {
         " bytes in shared memory, and a result from each worker: " + error.what;
     return error;
   }
-  const auto pool = make_slot_pool(impl_->allocator.get(), caps, needs.bytes,
-                                   needs.min_buffers, params);
   put_pool_in_front(query, pool.get(), needs);
   return true;
 }

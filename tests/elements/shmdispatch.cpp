@@ -6,6 +6,7 @@
 #include <gtest/gtest.h>
 #include <malloc.h>
 #include <signal.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -628,6 +629,56 @@ TEST(MaxBytes, BeyondTheMachineIsAnErrorAtReady) {
             GST_STATE_CHANGE_FAILURE);
   const std::string error = wait_for_error(messages);
   EXPECT_TRUE(has(error, "max-bytes")) << error;
+}
+
+// ---- The limit on open files -----------------------------------------------
+
+// So many more than are open; at least one.
+class FewDescriptors {
+ public:
+  explicit FewDescriptors(std::size_t more) {
+    getrlimit(RLIMIT_NOFILE, &before_);
+    std::vector<os::UniqueFd> free;  // between those that are open
+    while (free.size() < more) free.emplace_back(dup(0));
+    rlimit limit = before_;
+    limit.rlim_cur = static_cast<rlim_t>(free.back().get()) + 1;
+    EXPECT_EQ(setrlimit(RLIMIT_NOFILE, &limit), 0);
+  }
+  ~FewDescriptors() { setrlimit(RLIMIT_NOFILE, &before_); }
+  FewDescriptors(const FewDescriptors&) = delete;
+  FewDescriptors& operator=(const FewDescriptors&) = delete;
+
+ private:
+  rlimit before_{};
+};
+
+// The error of a pipeline that may open so many more files; a worker needs four
+// of them, the element four.
+std::string error_with(std::size_t descriptors) {
+  Pipeline pipeline(std::string(kBoundedSource) + kNewBufferStage +
+                    "! fakesink");
+  gst_element_set_state(pipeline.get(), GST_STATE_READY);
+  const FewDescriptors few(descriptors);
+  EXPECT_FALSE(pipeline.run_to_eos());
+  return pipeline.error();
+}
+
+void expect_names_the_limit(const std::string& error, const char* least) {
+  EXPECT_TRUE(has(error, "Too many open files")) << error;
+  EXPECT_TRUE(has(error, "RLIMIT_NOFILE, ulimit -n")) << error;
+  EXPECT_TRUE(has(error, least)) << error;
+  EXPECT_FALSE(has(error, "max-bytes")) << error;
+  EXPECT_FALSE(has(error, "worker-command")) << error;
+}
+
+TEST(OpenFiles, ThatAreTooFewAreAnErrorThatNamesTheLimit) {
+  // What this process opens once and keeps: plugins, and threads.
+  Pipeline first(std::string(kBoundedSource) + kNewBufferStage + "! fakesink");
+  EXPECT_TRUE(first.run_to_eos()) << first.error();
+  first.set_state(GST_STATE_NULL);
+  expect_names_the_limit(error_with(4), "at least 11 ");  // no worker
+  // Three frames and a result.
+  expect_names_the_limit(error_with(10), "at least 12 ");
 }
 
 // ---- Memory of others ------------------------------------------------------
