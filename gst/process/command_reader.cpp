@@ -117,7 +117,8 @@ BufferPtr CommandReader::read_buffer(const ParsedBuffer& parsed,
   }
   apply(parsed.record, buffer.get());
   for (const std::span<const std::byte> meta : parsed.metas)
-    if (const char* wrong = read_meta(buffer.get(), meta))
+    if (const char* wrong =
+            read_meta(buffer.get(), meta, PictureMemory::kOfOneField))
       GST_WARNING("a meta cannot be read: %s", wrong);
   return buffer;
 }

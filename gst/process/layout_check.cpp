@@ -129,7 +129,8 @@ const char* wrong_with_plane(const PlaneNeed& need, std::uint64_t offset,
 
 }  // namespace
 
-const char* wrong_with(const VideoLayout& layout, GstBuffer* buffer) {
+const char* wrong_with(const VideoLayout& layout, GstBuffer* buffer,
+                       PictureMemory memory) {
   const GstVideoFormatInfo* format = video_format(layout.format);
   if (format == nullptr) return "video format";
   if (layout.planes != format->n_planes) return "video planes";
@@ -137,6 +138,7 @@ const char* wrong_with(const VideoLayout& layout, GstBuffer* buffer) {
       layout.height > kMaxSide)
     return "video size";
   const bool is_field =
+      memory == PictureMemory::kOfOneField &&
       GST_BUFFER_FLAG_IS_SET(buffer, GST_VIDEO_BUFFER_FLAG_ONEFIELD);
   const std::uint32_t lines =
       is_field ? (layout.height + 1) / 2 : layout.height;

@@ -26,9 +26,9 @@ inline constexpr std::uint32_t kMaxPositions = 64;
 // More than anyone has; keeps products in range.
 inline constexpr std::uint32_t kMaxChannels = 1U << 16;
 
-// `buffer` (transfer none). If it has GST_VIDEO_BUFFER_FLAG_ONEFIELD, half of
-// the lines will do.
-const char* wrong_with(const VideoLayout& layout, GstBuffer* buffer);
+// `buffer` (transfer none).
+const char* wrong_with(const VideoLayout& layout, GstBuffer* buffer,
+                       PictureMemory memory);
 const char* wrong_with(const AudioLayout& layout,
                        std::span<const std::int32_t> positions,
                        std::span<const std::uint64_t> offsets,

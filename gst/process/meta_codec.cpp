@@ -77,7 +77,8 @@ VideoLayout layout_of(const GstVideoMeta& meta) {
 bool write_video(const GstVideoMeta& meta, GstBuffer* buffer,
                  core::FieldWriter& to) {
   const VideoLayout layout = layout_of(meta);
-  if (wrong_with(layout, buffer) != nullptr) return false;
+  if (wrong_with(layout, buffer, PictureMemory::kOfOneField) != nullptr)
+    return false;
   SmallList list(MetaKind::kVideo);
   list.add(MetaTag::kVideoLayout, layout);
   if (const auto alignment = settled(meta.alignment, layout))
@@ -86,10 +87,11 @@ bool write_video(const GstVideoMeta& meta, GstBuffer* buffer,
   return true;
 }
 
-const char* read_video(GstBuffer* buffer, std::span<const std::byte> list) {
+const char* read_video(GstBuffer* buffer, std::span<const std::byte> list,
+                       PictureMemory memory) {
   const auto layout = find_struct<VideoLayout>(list, MetaTag::kVideoLayout);
   if (!layout) return "video layout";
-  if (const char* wrong = wrong_with(*layout, buffer)) return wrong;
+  if (const char* wrong = wrong_with(*layout, buffer, memory)) return wrong;
 
   std::optional<GstVideoAlignment> alignment;
   if (find(list, MetaTag::kVideoAlignment)) {
@@ -482,7 +484,8 @@ unsigned write_metas(GstBuffer* buffer, core::FieldWriter& to) {
   return others;
 }
 
-const char* read_meta(GstBuffer* buffer, std::span<const std::byte> bytes) {
+const char* read_meta(GstBuffer* buffer, std::span<const std::byte> bytes,
+                      PictureMemory memory) {
   core::FieldReader reader(bytes);
   const auto first = reader.next();
   if (!first || static_cast<MetaTag>(first->tag) != MetaTag::kKind)
@@ -491,7 +494,7 @@ const char* read_meta(GstBuffer* buffer, std::span<const std::byte> bytes) {
   if (reader.is_broken()) return "fields of a meta";
   switch (static_cast<MetaKind>(first->number().value_or(0))) {
     case MetaKind::kVideo:
-      return read_video(buffer, bytes);
+      return read_video(buffer, bytes, memory);
     case MetaKind::kAudio:
       return read_audio(buffer, bytes);
     case MetaKind::kRegionOfInterest:

@@ -109,10 +109,16 @@ unsigned write_metas(GstBuffer* buffer, core::FieldWriter& to);
 // Whether write_metas() writes this one of the metas of `buffer`.
 bool is_sent(GstMeta* meta, GstBuffer* buffer);
 
+// What memory a picture needs whose buffer has the flag
+// GST_VIDEO_BUFFER_FLAG_ONEFIELD: with caps of fields, that of half of its
+// lines; with all others, who reads it reads all lines.
+enum class PictureMemory { kWhole, kOfOneField };
+
 // Adds the meta in `bytes` (a copy, not trusted) to `buffer` (transfer none,
 // writable, its memory and flags already in it). What is wrong with it, or
 // null. A custom meta whose name this process does not know is registered,
 // without tags; only so many are, because they stay for good.
-const char* read_meta(GstBuffer* buffer, std::span<const std::byte> bytes);
+const char* read_meta(GstBuffer* buffer, std::span<const std::byte> bytes,
+                      PictureMemory memory = PictureMemory::kWhole);
 
 }  // namespace dispatch::process

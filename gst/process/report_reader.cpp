@@ -5,7 +5,7 @@
 #include <optional>
 
 #include "core/report_check.h"
-#include "process/result_frames.h"
+#include "stage/field_pairing.h"
 #include "stage/negotiation.h"
 
 namespace dispatch::process {
@@ -37,10 +37,9 @@ GstBuffer* nth_buffer(const stage::Frame& frame, std::size_t n) {
   return found;
 }
 
-bool keeps_caps(const Job& job) {
-  const stage::CapsPtr output_caps = job.sticky->epoch()->output_caps();
-  return !output_caps || job.sticky->caps() == nullptr ||
-         gst_caps_is_equal(output_caps.get(), job.sticky->caps());
+bool keeps_caps(const Job& job, GstCaps* output_caps) {
+  return output_caps == nullptr || job.sticky->caps() == nullptr ||
+         gst_caps_is_equal(output_caps, job.sticky->caps());
 }
 
 std::size_t count_frames(const stage::Outputs& outputs) {
@@ -97,19 +96,36 @@ bool ReportReader::add_event(const core::Field& field, const Job& job,
     problem = "event, which is neither caps nor tags";
     return false;
   }
-  if (type == GST_EVENT_CAPS && !job.is_per_stream) {
-    GstCaps* caps = nullptr;
-    gst_event_parse_caps(event.get(), &caps);
-    // A worker program may leave this to us.
-    stage::Epoch& epoch = *job.sticky->epoch();
-    if (!epoch.bind(copy_, caps)) {
-      problem = "caps, which are not those of the other workers";
-      return false;
-    }
-    epoch.close();
-  }
+  if (type == GST_EVENT_CAPS && !take_caps(event.get(), job, problem))
+    return false;
   outputs.emplace_back(GST_MINI_OBJECT_CAST(event.release()));
   return true;
+}
+
+bool ReportReader::take_caps(GstEvent* event, const Job& job,
+                             std::string& problem) const {
+  GstCaps* caps = nullptr;
+  gst_event_parse_caps(event, &caps);
+  gives_fields_ = stage::are_fields(caps);
+  if (job.is_per_stream) return true;
+  // A worker program may leave this to us.
+  stage::Epoch& epoch = *job.sticky->epoch();
+  if (!epoch.bind(copy_, caps)) {
+    problem = "caps, which are not those of the other workers";
+    return false;
+  }
+  epoch.close();
+  return true;
+}
+
+// Caps that are bound hold for all workers; a stage with state has told its
+// own.
+ResultFormat ReportReader::format_of(const Job& job) const {
+  const stage::CapsPtr output_caps = job.sticky->epoch()->output_caps();
+  return {.keeps_caps = keeps_caps(job, output_caps.get()),
+          .are_fields = output_caps && !job.is_per_stream
+                            ? stage::are_fields(output_caps.get())
+                            : gives_fields_.load()};
 }
 
 // Outputs of one command are paired with its inputs by their place.
@@ -118,7 +134,7 @@ bool ReportReader::add_frame(const ParsedFrame& parsed, const InFlight& flight,
                              std::string& problem) const {
   const std::size_t earlier = count_frames(outputs);
   const std::optional<ParsedFrame> sent = frame_of(flight.payload);
-  const bool is_same_format = keeps_caps(flight.job);
+  const ResultFormat format = format_of(flight.job);
   std::vector<BufferPtr> buffers;
   for (std::size_t i = 0; i < parsed.buffers.size(); ++i) {
     const std::size_t place = earlier + i;
@@ -126,7 +142,7 @@ bool ReportReader::add_frame(const ParsedFrame& parsed, const InFlight& flight,
     BufferPtr buffer = make_result(
         parsed.buffers[i],
         has_original ? nth_buffer(flight.job.frame, place) : nullptr,
-        has_original ? &sent->buffers[place] : nullptr, is_same_format,
+        has_original ? &sent->buffers[place] : nullptr, format,
         [&](const protocol::MemoryRecord& record) {
           return slots_.use(record, flight.inputs, problem);
         },

@@ -9,12 +9,14 @@
 // Thread: thread-safe.
 #pragma once
 
+#include <atomic>
 #include <span>
 #include <string>
 
 #include "process/frame_codec.h"
 #include "process/in_flight.h"
 #include "process/lent_slots.h"
+#include "process/result_frames.h"
 
 namespace dispatch::process {
 
@@ -32,11 +34,18 @@ class ReportReader {
  private:
   bool add_event(const core::Field& field, const stage::Job& job,
                  stage::Outputs& outputs, std::string& problem) const;
+  // `event` (transfer none)
+  bool take_caps(GstEvent* event, const stage::Job& job,
+                 std::string& problem) const;
+  ResultFormat format_of(const stage::Job& job) const;
   bool add_frame(const ParsedFrame& parsed, const InFlight& flight,
                  stage::Outputs& outputs, std::string& problem) const;
 
   LentSlots& slots_;
   const void* const copy_;
+  // Of the caps that were reported last. A report may be read while the thread
+  // of a query reads what came before it.
+  mutable std::atomic<bool> gives_fields_{false};
 };
 
 }  // namespace dispatch::process

@@ -66,7 +66,7 @@ void copy_kept_metas(GstBuffer* from, GstBuffer* to, bool keeps_caps,
 }  // namespace
 
 BufferPtr make_result(const ParsedBuffer& parsed, GstBuffer* original,
-                      const ParsedBuffer* sent, bool keeps_caps,
+                      const ParsedBuffer* sent, const ResultFormat& format,
                       const FindMemoryFn& find, std::string& problem) {
   const bool keeps_memory = sent != nullptr && has_same_memories(parsed, *sent);
   if (keeps_memory && has_same_record(parsed, *sent) &&
@@ -84,12 +84,15 @@ BufferPtr make_result(const ParsedBuffer& parsed, GstBuffer* original,
   }
   apply(parsed.record, result.get());
   for (const std::span<const std::byte> meta : parsed.metas)
-    if (const char* wrong = read_meta(result.get(), meta)) {
+    if (const char* wrong =
+            read_meta(result.get(), meta,
+                      format.are_fields ? PictureMemory::kOfOneField
+                                        : PictureMemory::kWhole)) {
       problem = wrong;
       return nullptr;
     }
   if (original != nullptr)
-    copy_kept_metas(original, result.get(), keeps_caps, keeps_memory);
+    copy_kept_metas(original, result.get(), format.keeps_caps, keeps_memory);
   return result;
 }
 

@@ -22,11 +22,16 @@ namespace dispatch::process {
 using FindMemoryFn =
     std::function<MemoryPtr(const core::protocol::MemoryRecord&)>;
 
+// What the caps say of the result.
+struct ResultFormat {
+  bool keeps_caps = false;  // they are those of the original
+  bool are_fields = false;
+};
+
 // The buffer of a result. `original` (transfer none) (nullable): what went in
-// with `sent`. `keeps_caps`: the stage gives what it gets. Null: `problem`
-// names the field that is wrong.
+// with `sent`. Null: `problem` names the field that is wrong.
 BufferPtr make_result(const ParsedBuffer& parsed, GstBuffer* original,
-                      const ParsedBuffer* sent, bool keeps_caps,
+                      const ParsedBuffer* sent, const ResultFormat& format,
                       const FindMemoryFn& find, std::string& problem);
 
 // A buffer of plain memory with all that `buffer` has: its slots are free when

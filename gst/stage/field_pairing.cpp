@@ -13,10 +13,11 @@ bool is_top(GstBuffer* buffer) { return GST_VIDEO_BUFFER_IS_TOP_FIELD(buffer); }
 
 }  // namespace
 
-void FieldPairing::on_caps(GstCaps* caps) {
+bool are_fields(GstCaps* caps) {
+  if (caps == nullptr || gst_caps_get_size(caps) == 0) return false;
   const gchar* mode = gst_structure_get_string(gst_caps_get_structure(caps, 0),
                                                "interlace-mode");
-  is_alternate_ = mode != nullptr && std::string_view(mode) == "alternate";
+  return mode != nullptr && std::string_view(mode) == "alternate";
 }
 
 FieldPairing::Frames FieldPairing::add(BufferPtr buffer) {

@@ -14,10 +14,13 @@
 
 namespace dispatch::stage {
 
+// Whether each buffer is one field. (transfer none) (nullable)
+bool are_fields(GstCaps* caps);
+
 class FieldPairing {
  public:
-  // Whether `caps` (transfer none) are of such a stream.
-  void on_caps(GstCaps* caps);
+  // (transfer none)
+  void on_caps(GstCaps* caps) { is_alternate_ = are_fields(caps); }
 
   // The frame that is complete with `buffer`; nothing while its other field is
   // missing. A field of the same parity as the one that waits starts anew, and

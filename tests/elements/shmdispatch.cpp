@@ -1124,6 +1124,7 @@ INSTANTIATE_TEST_SUITE_P(
                     Lie{"memory-flags", "flags of a memory"},
                     Lie{"list", "list of fields"}, Lie{"event", "event"},
                     Lie{"meta", "kind of a meta"},
+                    Lie{"one-field", "video size"},
                     Lie{"end", "event, which is neither caps nor tags"},
                     Lie{"report", "report"}, Lie{"magic", "magic"}),
     [](const testing::TestParamInfo<Lie>& each) {

@@ -61,7 +61,9 @@ BufferPtr bring_back(const BufferPtr& buffer) {
   const Written written = write(buffer);
   EXPECT_EQ(written.others, 0U);
   for (const Bytes& meta : written.metas)
-    EXPECT_STREQ(read_meta(result.get(), meta), nullptr);
+    EXPECT_STREQ(
+        read_meta(result.get(), meta, process::PictureMemory::kOfOneField),
+        nullptr);
   // Again they are the same bytes.
   EXPECT_EQ(write(result).metas, written.metas);
   return result;
@@ -273,6 +275,19 @@ TEST(MetaCodec, RefusesAVideoLayoutThatLeadsOutside) {
        {std::uint64_t{1}, std::uint64_t{4096}, G_MAXUINT64, G_MAXUINT64 - 4000})
     EXPECT_EQ(problem_of([&](auto& l) { l.offset[0] = offset; }),
               "video offset");
+}
+
+// The flag is the worker's to set; who maps a picture whose caps do not speak
+// of fields maps all its lines.
+TEST(MetaCodec, TakesHalfAPictureForAFieldOnlyWhereTheCapsSayFields) {
+  const BufferPtr buffer = buffer_of(64 * 32);
+  const Bytes meta = video_bytes(gray(64, 64));
+  EXPECT_EQ(problem(meta, buffer), "video size");
+  GST_BUFFER_FLAG_SET(buffer.get(), GST_VIDEO_BUFFER_FLAG_ONEFIELD);
+  EXPECT_EQ(problem(meta, buffer), "video size");
+  EXPECT_STREQ(
+      read_meta(buffer.get(), meta, process::PictureMemory::kOfOneField),
+      nullptr);
 }
 
 // Their stride counts tiles, of a line and of a column.

@@ -9,6 +9,7 @@ Usage: shmdispatch stage=identity worker-command="python3 lying_worker.py LIE"
 """
 
 import os
+import struct
 import sys
 
 import inverting_worker as honest
@@ -16,6 +17,12 @@ import inverting_worker as honest
 HUGE = 1 << 40
 EVENT_SEQUENCE = 2
 EOS = 28174
+
+META_VIDEO, META_LAYOUT, GRAY8, ONE_FIELD = 1, 2, 25, 1 << 23
+BUFFER_RECORD = struct.Struct('=5QII')
+# Twice the lines that are there: 8 x 16 in 64 bytes.
+TALL_LAYOUT = struct.pack('=2Ii3I4Q4i', GRAY8, 0, 0, 8, 16, 1,
+                          0, 0, 0, 0, 8, 0, 0, 0)
 
 # What the true value becomes, for each field of a report and of a memory.
 OF_REPORT = {
@@ -41,6 +48,9 @@ MORE_PAYLOAD = {
     'end': honest.field(honest.P_EVENT, honest.field(honest.EVENT_TYPE, EOS)
                         + honest.field(EVENT_SEQUENCE, 1)),
     'meta': honest.field(honest.P_META, honest.field(honest.META_KIND, 99)),
+    'one-field': honest.field(honest.P_META,
+                              honest.field(honest.META_KIND, META_VIDEO)
+                              + honest.field(META_LAYOUT, TALL_LAYOUT)),
 }
 
 
@@ -81,14 +91,21 @@ class LyingChannel(honest.Channel):
         report = honest.REPORT_RECORD.pack(
             *changed(report, names, OF_REPORT, self.lie))
         payload = b''.join(
-            honest.field(tag, self.wrong_memory(value)
-                         if tag == honest.P_MEMORY else value)
+            honest.field(tag, self.wrong_part(tag, value))
             for tag, value in honest.read_fields(parts[honest.F_PAYLOAD]))
         payload += MORE_PAYLOAD.get(self.lie, b'')
         if self.lie == 'report':
             report = report[1:]
         return [honest.field(honest.F_DESCRIPTOR, report),
                 honest.field(honest.F_PAYLOAD, payload)]
+
+    def wrong_part(self, tag, value):
+        if tag == honest.P_MEMORY:
+            return self.wrong_memory(value)
+        if tag == honest.P_BUFFER and self.lie == 'one-field':
+            *times, flags, zero = BUFFER_RECORD.unpack(value)
+            return BUFFER_RECORD.pack(*times, flags | ONE_FIELD, zero)
+        return value
 
     def wrong_memory(self, record):
         if self.lie == 'owner':
