@@ -534,6 +534,10 @@ TEST(MaxBytes, IsNeverExceededByResultsThatAreKept) {
   expect_bounded(kNewBufferStage);
 }
 
+TEST(MaxBytes, IsNeverExceededByFramesThatAreKept) {
+  expect_bounded("stage=identity ");
+}
+
 // What is there at least: the frames of the window, one for each worker, and
 // one result of each. However they are kept, no worker goes without.
 constexpr unsigned kLeastWorkers = 3;
