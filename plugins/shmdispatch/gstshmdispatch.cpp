@@ -228,17 +228,21 @@ static void install_own_properties(GObjectClass* klass) {
       klass, PROP_REQUIRE_ZERO_COPY,
       g_param_spec_boolean(
           "require-zero-copy", "Require zero copy",
-          "Make it an error that a frame has to be copied, instead of copying "
-          "and counting it",
+          "Whether a copy of a frame, on its way to the workers or by a worker "
+          "for its result, ends the stream with an error that says on which "
+          "side it was (false = it is copied, and counted in 'copies' of "
+          "stats)",
           defaults.require_zero_copy, stage::kMutablePlaying));
   g_object_class_install_property(
       klass, PROP_ALLOW_IN_PLACE,
       g_param_spec_boolean(
           "allow-in-place", "Allow in place",
-          "Let the workers write into the frames that they get, where nobody "
-          "else has them: a stage that works in place then needs no result "
-          "memory. The memory of all frames that come is then writable in the "
-          "workers",
+          "Let the workers write into the frames that they get, so that a "
+          "stage that works in place costs no copy. Only where nobody else has "
+          "the frame and its original is not needed: where frames have due "
+          "times, as in a live pipeline, only if late-policy is not 'bypass'. "
+          "A "
+          "worker that breaks may then write to all frames of this element",
           defaults.allow_in_place, stage::kMutableReady));
   g_object_class_install_property(
       klass, PROP_SHARED_BYTES,
@@ -251,16 +255,20 @@ static void install_own_properties(GObjectClass* klass) {
       klass, PROP_WORKER_COMMAND,
       g_param_spec_string(
           "worker-command", "Worker command",
-          "The command line of the worker program, quoted as for a shell "
-          "(empty = gst-dispatch-worker): for a debugger in front of it, or a "
-          "program of your own that speaks docs/design/worker-protocol.md",
+          "The command line of the worker program, quoted as for a shell, "
+          "though none reads it; looked for in PATH if it has no slash (empty "
+          "= gst-dispatch-worker in libexec). For a tool in front of it, such "
+          "as \"gdb -q -batch -ex run -ex bt --args "
+          "/path/to/gst-dispatch-worker\", or a program of your own that "
+          "speaks docs/design/worker-protocol.md",
           defaults.worker_command.c_str(), stage::kMutableReady));
   g_object_class_install_property(
       klass, PROP_HUGE_PAGES,
       g_param_spec_boolean(
           "huge-pages", "Huge pages",
-          "Take the memory of frames from the huge pages (2 MiB) that the "
-          "machine has reserved; an error if there are not enough of them",
+          "Take the memory of frames from the huge pages of 2 MiB that the "
+          "machine has reserved (sysctl vm.nr_hugepages=64); an error if there "
+          "are not enough of them. Each frame takes whole ones",
           defaults.huge_pages, stage::kMutableReady));
   g_object_class_install_property(
       klass, PROP_SPIN,
@@ -284,16 +292,25 @@ static void gst_shm_dispatch_class_init(GstShmDispatchClass* klass) {
   stage::install_common_properties(
       object_class,
       {.max_workers = "Number of workers; each is a process with a copy of the "
-                      "stage (0 = as many as the CPU allowance of the process "
-                      "gives)",
+                      "stage. 1 for a stage with state (0 = one, and one for "
+                      "each further CPU that this process may use and no other "
+                      "element of this package has taken)",
        .max_bytes = "Hard bound on the shared memory for frames and results, "
-                    "in bytes (0 = automatic: half of what can be had, at most "
-                    "4 GiB)",
+                    "in bytes. It needs room for max-buffers frames, one for "
+                    "each worker, what others keep, and a result of each "
+                    "worker; if it has less, the error before the first frame "
+                    "says how much would do (0 = automatic: half of the memory "
+                    "that can be had at the start, at most 4 GiB)",
        .max_bytes_flags = static_cast<GParamFlags>(stage::kReadWrite |
                                                    GST_PARAM_MUTABLE_READY),
        .stats = "What happened to the frames since READY: frames-in = applied "
-                "+ bypassed + repeated + dropped + in-flight; see "
-                "docs/elements/shmdispatch.md for all fields",
+                "+ bypassed + repeated + dropped + in-flight; late and "
+                "late-results (frames); copies (buffers) and copied-bytes; "
+                "queue-time, service-time and reorder-time (ns, sums over "
+                "applied frames); causes (a structure: why frames did not get "
+                "the full stage); and what is in force: workers, max-buffers, "
+                "max-bytes, current-level-bytes, latency-budget (ns), "
+                "deadlines-active. See docs/elements/shmdispatch.md",
        .max_max_workers = kMaxMaxWorkers});
   install_own_properties(object_class);
 
