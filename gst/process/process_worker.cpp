@@ -446,20 +446,30 @@ bool ProcessWorker::decode(InFlight& flight, const TakenReport& taken,
       decode_answer(answer->value, flight.job.query.get()))
     result.answer = std::move(flight.job.query);
   if ((report.flags & protocol::kKeepsInputs) != 0) keep_inputs(flight);
-  if (slots_->is_starved() || host_.slots->is_short()) empty_slots(result);
+  const bool is_short = slots_->is_starved() || host_.slots->is_short();
+  const bool was_copied = result.copied_buffers != 0;
+  if (is_short) empty_slots(result);
   if (result.copied_buffers != 0 && *host_.requires_zero_copy)
-    refuse_copy(result);
+    refuse_copy(result, !was_copied);
   return true;
 }
 
-void ProcessWorker::refuse_copy(JobResult& result) {
+void ProcessWorker::refuse_copy(JobResult& result, bool is_for_want_of_memory) {
+  result.flow = GST_FLOW_ERROR;
+  if (is_for_want_of_memory) {
+    host_.workers_host->on_problem(
+        {"A result of " + name() +
+             " had to be copied out of shared memory, of which there is too "
+             "little, which require-zero-copy forbids.",
+         way_out_of_no_slot(host_.workers)});
+    return;
+  }
   host_.workers_host->on_problem(
       {name() + " had to copy a result into shared memory, which "
                 "require-zero-copy forbids.",
        "The stage writes in place, or gives memory of its own, as encoders do. "
        "Set allow-in-place=true for the one; for the other, let it be copied "
        "with require-zero-copy=false."});
-  result.flow = GST_FLOW_ERROR;
 }
 
 // Its slots, or those of its inputs, go back at once, at the price of a copy

@@ -132,7 +132,7 @@ class ProcessWorker final : public stage::Worker,
               stage::JobResult& result, std::string& problem);
   void keep_inputs(InFlight& flight);
   static void empty_slots(stage::JobResult& result);
-  void refuse_copy(stage::JobResult& result);
+  void refuse_copy(stage::JobResult& result, bool is_for_want_of_memory);
 
   // Messages:
   void on_message(IncomingMessage& message);

@@ -567,6 +567,16 @@ TEST(MaxBytes, ThatJustSufficesGivesEachWorkerAResult) {
     }
 }
 
+TEST(MaxBytes, ThatJustSufficesIsNamedWhereNothingMayBeCopied) {
+  Pipeline pipeline(
+      with_least(std::string("require-zero-copy=true ") + kNewBufferStage,
+                 kLeastBytes, "appsink sync=false wait-on-eos=false"));
+  EXPECT_FALSE(pipeline.run_to_eos());
+  EXPECT_TRUE(has(pipeline.error(), "require-zero-copy")) << pipeline.error();
+  EXPECT_TRUE(has(pipeline.error(), "max-bytes")) << pipeline.error();
+  EXPECT_FALSE(has(pipeline.error(), "in-place")) << pipeline.error();
+}
+
 // Nothing leaves before.
 TEST(MaxBytes, ThatIsTooLittleForAResultOfEachIsRefusedWithWhatWouldDo) {
   Pipeline pipeline(with_least(kNewBufferStage, kLeastBytes - 1, "fakesink"));
