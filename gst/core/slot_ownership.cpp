@@ -6,6 +6,14 @@
 
 namespace dispatch::core {
 
+namespace {
+
+bool has(const std::vector<SlotName>& names, SlotName name) {
+  return std::find(names.begin(), names.end(), name) != names.end();
+}
+
+}  // namespace
+
 std::optional<SlotName> SlotOwnership::give(SlotKind kind,
                                             std::uint64_t bytes) {
   const bool is_result = kind == SlotKind::kResult;
@@ -37,22 +45,23 @@ void SlotOwnership::take_back(SlotName name) {
 }
 
 const char* SlotOwnership::check_use(const protocol::MemoryRecord& memory,
-                                     const std::vector<SlotName>& inputs) {
+                                     ReportedSlots& report) {
   const SlotName name{.index = memory.slot, .generation = memory.generation};
   if (name.index >= slots_.size()) return "slot";
   if (!exists(name)) return "generation";
   Slot& slot = slots_[name.index];
-  const bool is_result = slot.kind == SlotKind::kResult;
+  const bool is_new_result =
+      slot.kind == SlotKind::kResult && slot.owner == Owner::kWorker;
   const bool may_use =
-      is_result ? slot.owner == Owner::kWorker
-                : std::find(inputs.begin(), inputs.end(), name) != inputs.end();
+      is_new_result || has(report.inputs, name) || has(report.results, name);
   if (!may_use) return "owner";
   if (memory.offset > slot.bytes) return "offset";
   if (memory.bytes > slot.bytes - memory.offset) return "bytes";
 
-  if (is_result) {
+  if (is_new_result) {
     slot.owner = Owner::kDownstream;
     --at_worker_;
+    report.results.push_back(name);
   }
   return nullptr;
 }

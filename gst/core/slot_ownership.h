@@ -30,6 +30,12 @@ struct SlotName {
   bool operator==(const SlotName&) const = default;
 };
 
+// What one report may name, and has named.
+struct ReportedSlots {
+  std::vector<SlotName> inputs;   // of its command
+  std::vector<SlotName> results;  // so far
+};
+
 class SlotOwnership {
  public:
   enum class Owner { kNobody, kWorker, kDownstream };
@@ -42,10 +48,11 @@ class SlotOwnership {
   void take_back(SlotName slot);
 
   // A report names `memory` as what came out of the stage. Which of its fields
-  // is wrong, or null: then a result slot is downstream's from now on. An input
-  // slot is fine if it is one of this command's `inputs`.
+  // is wrong, or null: then a result slot is downstream's from now on, and one
+  // of the report's `results`. Of those, and of its `inputs`, it may name as
+  // many parts as it likes.
   const char* check_use(const protocol::MemoryRecord& memory,
-                        const std::vector<SlotName>& inputs);
+                        ReportedSlots& report);
   // Downstream does not need the result any more: it is the worker's again.
   void release(SlotName slot);
 

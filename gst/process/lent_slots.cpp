@@ -20,6 +20,16 @@ void add_slot(MessageFields& fields, SlotName slot) {
   fields.add_number(protocol::kFieldGeneration, slot.generation);
 }
 
+// What `record` names of the slot of `memory` (transfer none). Parts of one
+// memory may lie before it, too.
+MemoryPtr part_of(GstMemory* memory, const protocol::MemoryRecord& record) {
+  if (record.offset == memory->offset && record.bytes == memory->size)
+    return stage::share(memory);
+  return MemoryPtr(gst_memory_share(
+      memory, static_cast<gssize>(record.offset - memory->offset),
+      static_cast<gssize>(record.bytes)));
+}
+
 // The memory that was sent and holds all that `record` names: a file may be
 // larger than what was sent of it.
 const InputMemory* input_around(const protocol::MemoryRecord& record,
@@ -37,6 +47,12 @@ const InputMemory* input_around(const protocol::MemoryRecord& record,
 }
 
 }  // namespace
+
+NamedMemories::NamedMemories(const std::vector<InputMemory>& of_command)
+    : inputs(of_command) {
+  slots.inputs.reserve(inputs.size());
+  for (const InputMemory& input : inputs) slots.inputs.push_back(input.slot);
+}
 
 void LentSlots::set_transport(protocol::Transport transport) {
   const std::lock_guard lock(mutex_);
@@ -161,39 +177,40 @@ bool LentSlots::is_starved() const {
 }
 
 MemoryPtr LentSlots::use(const protocol::MemoryRecord& record,
-                         const std::vector<InputMemory>& inputs,
-                         std::string& problem) {
-  const SlotName slot{record.slot, record.generation};
-  std::vector<SlotName> names;
-  names.reserve(inputs.size());
-  for (const InputMemory& input : inputs) names.push_back(input.slot);
-  SlotStore::ResultSlot* result = nullptr;
+                         NamedMemories& report, std::string& problem) {
   {
     const std::lock_guard lock(mutex_);
-    if (const char* wrong = ownership_.check_use(record, names)) {
+    if (const char* wrong = ownership_.check_use(record, report.slots)) {
       problem = wrong;
       return nullptr;
     }
-    const auto found = results_.find(slot.index);
-    if (found != results_.end()) {
-      result = found->second.get();
-      store_.budget().on_used(worker_, result->bytes());
-    }
   }
-  // It is downstream's now: nobody takes it back before that is released.
-  if (std::find(names.begin(), names.end(), slot) == names.end())
-    return result->hand_out(record.offset, record.bytes);
-  const InputMemory* input = input_around(record, inputs);
+  const std::vector<SlotName>& results = report.slots.results;
+  const bool is_result =
+      std::find(results.begin(), results.end(),
+                SlotName{record.slot, record.generation}) != results.end();
+  if (is_result) return use_result(record, report);
+  const InputMemory* input = input_around(record, report.inputs);
   if (input == nullptr) {
     problem = "offset";
     return nullptr;
   }
-  GstMemory* memory = input->memory;
-  if (record.offset == memory->offset && record.bytes == memory->size)
-    return stage::share(memory);
-  return MemoryPtr(gst_memory_share(
-      memory, static_cast<gssize>(record.offset - memory->offset),
-      static_cast<gssize>(record.bytes)));
+  return part_of(input->memory, record);
+}
+
+// The slot is downstream's: nobody takes it back before that is released.
+MemoryPtr LentSlots::use_result(const protocol::MemoryRecord& record,
+                                NamedMemories& report) {
+  MemoryPtr& first = report.results[record.slot];
+  if (first) return part_of(first.get(), record);
+  SlotStore::ResultSlot* slot = nullptr;
+  {
+    const std::lock_guard lock(mutex_);
+    slot = results_.at(record.slot).get();
+    store_.budget().on_used(worker_, slot->bytes());
+  }
+  first = slot->hand_out(record.offset, record.bytes);
+  return stage::share(first.get());
 }
 
 // On any thread: the last user has let go of the memory.

@@ -24,6 +24,17 @@
 
 namespace dispatch::process {
 
+// What a report names, from its first memory to its last one.
+struct NamedMemories {
+  explicit NamedMemories(const std::vector<InputMemory>& of_command);
+
+  const std::vector<InputMemory>& inputs;  // borrowed: of its command
+  core::ReportedSlots slots;
+  // Result slots by index: the memory that was handed out for the first part of
+  // it; the others are parts of that one.
+  std::map<std::uint32_t, MemoryPtr> results;
+};
+
 class LentSlots : public std::enable_shared_from_this<LentSlots> {
  public:
   // All are borrowed and outlive this, but for released memory that comes back
@@ -60,7 +71,7 @@ class LentSlots : public std::enable_shared_from_this<LentSlots> {
 
   // The memory that a report names. Null: `problem` names the wrong field.
   MemoryPtr use(const core::protocol::MemoryRecord& record,
-                const std::vector<InputMemory>& inputs, std::string& problem);
+                NamedMemories& report, std::string& problem);
 
   // The worker is gone. What downstream still has stays downstream's.
   void close();
@@ -76,6 +87,8 @@ class LentSlots : public std::enable_shared_from_this<LentSlots> {
   void send_slot_locked(core::SlotName slot,
                         core::protocol::SlotClass slot_class,
                         std::uint64_t bytes, int fd);
+  MemoryPtr use_result(const core::protocol::MemoryRecord& record,
+                       NamedMemories& report);
   void on_released(core::SlotName slot);
 
   const unsigned worker_;

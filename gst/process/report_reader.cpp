@@ -72,10 +72,11 @@ bool ReportReader::read(const InFlight& flight,
   }
   core::FieldReader fields(payload);
   FrameReader frames;
+  NamedMemories named(flight.inputs);
   for (;;) {
     const std::optional<core::Field> field = fields.next();
     if (const auto frame = frames.take_complete(field ? &*field : nullptr))
-      if (!add_frame(*frame, flight, outputs, problem)) return false;
+      if (!add_frame(*frame, flight, named, outputs, problem)) return false;
     if (!field) return true;
     if (frames.take(*field) || field->tag != protocol::kEvent) continue;
     if (!add_event(*field, flight.job, outputs, problem)) return false;
@@ -130,7 +131,7 @@ ResultFormat ReportReader::format_of(const Job& job) const {
 
 // Outputs of one command are paired with its inputs by their place.
 bool ReportReader::add_frame(const ParsedFrame& parsed, const InFlight& flight,
-                             stage::Outputs& outputs,
+                             NamedMemories& named, stage::Outputs& outputs,
                              std::string& problem) const {
   const std::size_t earlier = count_frames(outputs);
   const std::optional<ParsedFrame> sent = frame_of(flight.payload);
@@ -144,7 +145,7 @@ bool ReportReader::add_frame(const ParsedFrame& parsed, const InFlight& flight,
         has_original ? nth_buffer(flight.job.frame, place) : nullptr,
         has_original ? &sent->buffers[place] : nullptr, format,
         [&](const protocol::MemoryRecord& record) {
-          return slots_.use(record, flight.inputs, problem);
+          return slots_.use(record, named, problem);
         },
         problem);
     if (!buffer) return false;

@@ -39,7 +39,8 @@ class ReportReader {
                  std::string& problem) const;
   ResultFormat format_of(const stage::Job& job) const;
   bool add_frame(const ParsedFrame& parsed, const InFlight& flight,
-                 stage::Outputs& outputs, std::string& problem) const;
+                 NamedMemories& named, stage::Outputs& outputs,
+                 std::string& problem) const;
 
   LentSlots& slots_;
   const void* const copy_;

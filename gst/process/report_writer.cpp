@@ -18,34 +18,61 @@ bool is_empty_list(GstMiniObject* item) {
          gst_buffer_list_length(GST_BUFFER_LIST_CAST(item)) == 0;
 }
 
+template <typename Fn>
+void for_each_memory(GstBuffer* buffer, Fn fn) {
+  for (guint i = 0; i < gst_buffer_n_memory(buffer); ++i)
+    fn(gst_buffer_peek_memory(buffer, i));
+}
+
 }  // namespace
 
-BufferPtr ReportWriter::bring_in(BufferPtr buffer,
-                                 std::vector<core::SlotName>& named) {
-  if (slots_.can_report(buffer.get(), named)) return buffer;
-  MemoryPtr memory = slots_.copy(buffer.get());
-  if (!memory) return nullptr;
-  BufferPtr copy(gst_buffer_new());
-  gst_buffer_append_memory(copy.get(), memory.release());
-  apply(describe(buffer.get()), copy.get());
-  copy_metas(buffer.get(), copy.get());
-  return copy;
+// Not if it has been reported before and is not back.
+bool ReportWriter::is_reachable(GstMemory* memory) const {
+  return slots_.name_of(memory).has_value();
 }
 
 bool ReportWriter::bring_in(stage::Outputs& outputs) {
-  bool has_room = true;
-  std::vector<core::SlotName> named;
+  std::vector<GstMemory*> unreachable;
+  for (const stage::MiniObjectPtr& item : outputs) {
+    if (GST_IS_EVENT(item.get())) continue;
+    frame_of(stage::share(item.get())).for_each([&](GstBuffer* buffer) {
+      for_each_memory(buffer, [&](GstMemory* memory) {
+        if (!is_reachable(memory)) unreachable.push_back(memory);
+      });
+    });
+  }
+  if (unreachable.empty()) return true;
+  std::vector<MemoryPtr> copies = slots_.copy(unreachable);
+  if (copies.empty()) return false;
+  auto copy = copies.begin();
   for (stage::MiniObjectPtr& item : outputs) {
     if (GST_IS_EVENT(item.get())) continue;
     stage::Frame frame = frame_of(std::move(item));
-    frame.map([&](BufferPtr buffer) {
-      BufferPtr in_slots = bring_in(stage::share(buffer.get()), named);
-      has_room = has_room && in_slots;
-      return in_slots ? std::move(in_slots) : std::move(buffer);
-    });
+    frame.map(
+        [&](BufferPtr buffer) { return replace(std::move(buffer), copy); });
     item = frame.take();
   }
-  return has_room;
+  return true;
+}
+
+// `copy`: the first one that has not been used, of its memories or of those of
+// later buffers.
+BufferPtr ReportWriter::replace(BufferPtr buffer,
+                                std::vector<MemoryPtr>::iterator& copy) const {
+  WorkerSlots::Copies copied;
+  BufferPtr result(gst_buffer_new());
+  for_each_memory(buffer.get(), [&](GstMemory* memory) {
+    const bool is_copied = !is_reachable(memory);
+    if (is_copied)
+      copied = {.buffers = 1, .bytes = copied.bytes + memory->size};
+    gst_buffer_append_memory(
+        result.get(), is_copied ? (copy++)->release() : gst_memory_ref(memory));
+  });
+  if (copied.buffers == 0) return buffer;
+  slots_.count(copied);
+  apply(describe(buffer.get()), result.get());
+  copy_metas(buffer.get(), result.get());
+  return result;
 }
 
 void ReportWriter::write(const stage::Outputs& outputs,

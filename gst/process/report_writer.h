@@ -2,9 +2,9 @@
 //
 // What came out of a stage, on its way to the dispatcher.
 //
-// For: writing outputs as a payload; what does not lie in a slot is copied into
-// one, once, and counted. Not for: handing it over (process/command_loop).
-// Thread: the thread in the stage.
+// For: writing outputs as a payload; what does not lie in slots is copied,
+// all of it into one, and counted. Not for: handing it over
+// (process/command_loop). Thread: the thread in the stage.
 #pragma once
 
 #include <vector>
@@ -29,8 +29,9 @@ class ReportWriter {
   void give_up(stage::Outputs& outputs);
 
  private:
-  // `named`: the slots of the report so far.
-  BufferPtr bring_in(BufferPtr buffer, std::vector<core::SlotName>& named);
+  bool is_reachable(GstMemory* memory) const;
+  BufferPtr replace(BufferPtr buffer,
+                    std::vector<MemoryPtr>::iterator& copy) const;
 
   WorkerSlots& slots_;
 };

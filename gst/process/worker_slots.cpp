@@ -32,6 +32,33 @@ bool is_free(const MappedSlot& slot, std::uint64_t bytes) {
          slot.bytes() >= with_spare(bytes);
 }
 
+// Where the next copy begins if one of `memory` begins at `start`: aligned as
+// memory from the heap is.
+gsize with_copy_of(GstMemory* memory, gsize start) {
+  constexpr gsize kAlignment = 16;
+  return (start + memory->size + kAlignment - 1) / kAlignment * kAlignment;
+}
+
+bool read(GstMemory* memory, guint8* to) {
+  GstMapInfo map;
+  if (!gst_memory_map(memory, &map, GST_MAP_READ)) return false;
+  std::copy_n(map.data, map.size, to);
+  gst_memory_unmap(memory, &map);
+  return true;
+}
+
+std::vector<MemoryPtr> split(GstMemory* slot,
+                             const std::vector<GstMemory*>& copied) {
+  std::vector<MemoryPtr> parts;
+  gsize start = 0;
+  for (GstMemory* const memory : copied) {
+    parts.emplace_back(gst_memory_share(slot, static_cast<gssize>(start),
+                                        static_cast<gssize>(memory->size)));
+    start = with_copy_of(memory, start);
+  }
+  return parts;
+}
+
 }  // namespace
 
 // The slots of a worker. The allocator and all memories share it, and may
@@ -54,6 +81,7 @@ class SlotTable final : public ResultSlots {
 
   void keep_until_released(BufferPtr buffer, GstAllocator* allocator);
   void take_released();
+  void count(const WorkerSlots::Copies& copies);
   WorkerSlots::Copies take_copies();
   void interrupt(bool on);
   void close();
@@ -185,10 +213,14 @@ WorkerSlots::Copies SlotTable::take_copies() {
   return std::exchange(copies_, {});
 }
 
-void SlotTable::count_copy(std::uint64_t bytes) {
+void SlotTable::count(const WorkerSlots::Copies& copies) {
   const std::lock_guard lock(mutex_);
-  ++copies_.buffers;
-  copies_.bytes += bytes;
+  copies_.buffers += copies.buffers;
+  copies_.bytes += copies.bytes;
+}
+
+void SlotTable::count_copy(std::uint64_t bytes) {
+  count({.buffers = 1, .bytes = bytes});
 }
 
 void SlotTable::let_go(MappedSlot& slot) {
@@ -334,38 +366,28 @@ std::optional<core::protocol::MemoryRecord> WorkerSlots::name_of(
                                       .bytes = memory->size};
 }
 
-bool WorkerSlots::can_report(GstBuffer* buffer,
-                             std::vector<SlotName>& named) const {
-  std::vector<SlotName> all = named;
-  for (guint i = 0; i < gst_buffer_n_memory(buffer); ++i) {
-    GstMemory* const memory = gst_buffer_peek_memory(buffer, i);
-    if (!name_of(memory)) return false;
-    const MappedSlot& slot = *slot_of(impl_->allocator.get(), memory);
-    if (!slot.is_result()) continue;
-    if (std::find(all.begin(), all.end(), slot.name) != all.end()) return false;
-    all.push_back(slot.name);
-  }
-  named.swap(all);
-  return true;
-}
-
-MemoryPtr WorkerSlots::copy(GstBuffer* buffer) {
-  const gsize bytes = gst_buffer_get_size(buffer);
+std::vector<MemoryPtr> WorkerSlots::copy(
+    const std::vector<GstMemory*>& memories) {
+  gsize bytes = 0;
+  for (GstMemory* const memory : memories) bytes = with_copy_of(memory, bytes);
   GstAllocationParams params;
   gst_allocation_params_init(&params);
   // Coded frames have all sizes; rounded up, they find the same slots again.
   if (!impl_->table->has_free(bytes))
     params.padding = std::bit_ceil(bytes) - bytes;
-  MemoryPtr copy(gst_allocator_alloc(allocator(), bytes, &params));
+  const MemoryPtr slot(gst_allocator_alloc(allocator(), bytes, &params));
   GstMapInfo map;
-  if (!copy || slot_of(allocator(), copy.get()) == nullptr ||
-      !gst_memory_map(copy.get(), &map, GST_MAP_WRITE))
-    return nullptr;
-  const bool is_whole = gst_buffer_extract(buffer, 0, map.data, bytes) == bytes;
-  gst_memory_unmap(copy.get(), &map);
-  if (!is_whole) return nullptr;
-  impl_->table->count_copy(bytes);
-  return copy;
+  if (!slot || slot_of(allocator(), slot.get()) == nullptr ||
+      !gst_memory_map(slot.get(), &map, GST_MAP_WRITE))
+    return {};
+  bool is_whole = true;
+  gsize end = 0;
+  for (GstMemory* const memory : memories) {
+    is_whole = is_whole && read(memory, map.data + end);
+    end = with_copy_of(memory, end);
+  }
+  gst_memory_unmap(slot.get(), &map);
+  return is_whole ? split(slot.get(), memories) : std::vector<MemoryPtr>();
 }
 
 void WorkerSlots::keep_until_released(BufferPtr buffer) {
@@ -373,6 +395,8 @@ void WorkerSlots::keep_until_released(BufferPtr buffer) {
 }
 
 void WorkerSlots::take_released() { impl_->table->take_released(); }
+
+void WorkerSlots::count(const Copies& copies) { impl_->table->count(copies); }
 
 WorkerSlots::Copies WorkerSlots::take_copies() {
   return impl_->table->take_copies();

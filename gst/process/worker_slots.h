@@ -60,14 +60,9 @@ class WorkerSlots {
   // if it is other memory, or in a result slot that has been reported and is
   // not back: a slot goes out once. `flags` is 0. (transfer none)
   std::optional<core::protocol::MemoryRecord> name_of(GstMemory* memory) const;
-  // Whether all memories of `buffer` (transfer none) have names that one report
-  // may hold: a result slot goes out once, but a stage may give several parts
-  // of it (a payloader does). `named`: those that the report names so far; the
-  // buffer's are added if it can be reported, else it needs a copy().
-  bool can_report(GstBuffer* buffer, std::vector<core::SlotName>& named) const;
-  // The content of `buffer` (transfer none) in one result slot; null if there
-  // is none to be had. Counted.
-  MemoryPtr copy(GstBuffer* buffer);
+  // Copies of all `memories` (transfer none), one for each, in one result slot;
+  // none if there is none to be had.
+  std::vector<MemoryPtr> copy(const std::vector<GstMemory*>& memories);
   // `buffer` is about to be reported (the report is not published yet): its
   // result slots are not this side's until the dispatcher releases all of them.
   // One that lies in other slots only is let go of.
@@ -75,11 +70,12 @@ class WorkerSlots {
   // Takes back what the dispatcher has released. Before each command.
   void take_released();
 
-  // Copies since the last call: by copy() and by copy-on-write.
+  // Copies since the last call: counted here, and by copy-on-write.
   struct Copies {
     std::uint32_t buffers = 0;
     std::uint64_t bytes = 0;
   };
+  void count(const Copies& copies);
   Copies take_copies();
 
   // Ends waits for a slot until interrupt(false).

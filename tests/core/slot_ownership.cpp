@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include <utility>
+
 namespace dispatch::core {
 namespace {
 
@@ -13,6 +15,14 @@ constexpr std::uint64_t kBytes = 4096;
 
 protocol::MemoryRecord whole(SlotName slot) {
   return {.slot = slot.index, .generation = slot.generation, .bytes = kBytes};
+}
+
+// What the only memory of a report is judged to be.
+const char* check_alone(SlotOwnership& sut,
+                        const protocol::MemoryRecord& memory,
+                        std::vector<SlotName> inputs = {}) {
+  ReportedSlots report{.inputs = std::move(inputs)};
+  return sut.check_use(memory, report);
 }
 
 SlotName give(SlotOwnership& sut, SlotKind kind) {
@@ -40,7 +50,7 @@ TEST(SlotOwnership, AReportedResultGoesDownstreamAndComesBack) {
   SlotOwnership sut;
   const SlotName slot = give(sut, SlotKind::kResult);
   for (int round = 0; round < 3; ++round) {
-    EXPECT_STREQ(sut.check_use(whole(slot), {}), nullptr);
+    EXPECT_STREQ(check_alone(sut, whole(slot)), nullptr);
     EXPECT_EQ(sut.owner(slot), Owner::kDownstream);
     EXPECT_EQ(sut.result_slots_at_worker(), 0U);
     sut.release(slot);
@@ -49,30 +59,60 @@ TEST(SlotOwnership, AReportedResultGoesDownstreamAndComesBack) {
   }
 }
 
+TEST(SlotOwnership, AReportMayNameManyPartsOfAResult) {
+  SlotOwnership sut;
+  const SlotName slot = give(sut, SlotKind::kResult);
+  const SlotName other = give(sut, SlotKind::kResult);
+  ReportedSlots report;
+  EXPECT_STREQ(sut.check_use(whole(slot), report), nullptr);
+  EXPECT_STREQ(sut.check_use(whole(other), report), nullptr);
+  protocol::MemoryRecord part = whole(slot);
+  part.offset = 8;
+  EXPECT_STREQ(sut.check_use(part, report), "bytes");
+  part.bytes = 8;
+  EXPECT_STREQ(sut.check_use(part, report), nullptr);
+  EXPECT_EQ(report.results, (std::vector<SlotName>{slot, other}));
+  EXPECT_EQ(sut.result_slots_at_worker(), 0U);
+  // The next one may not.
+  EXPECT_STREQ(check_alone(sut, part), "owner");
+  sut.release(slot);
+  EXPECT_EQ(sut.result_slots_at_worker(), 1U);
+}
+
+TEST(SlotOwnership, AWrongPartIsNotTheReports) {
+  SlotOwnership sut;
+  const SlotName slot = give(sut, SlotKind::kResult);
+  protocol::MemoryRecord part = whole(slot);
+  part.bytes = kBytes + 1;
+  ReportedSlots report;
+  EXPECT_STREQ(sut.check_use(part, report), "bytes");
+  EXPECT_TRUE(report.results.empty());
+}
+
 TEST(SlotOwnership, AWorkerMayNotReportWhatDownstreamHas) {
   SlotOwnership sut;
   const SlotName slot = give(sut, SlotKind::kResult);
-  EXPECT_STREQ(sut.check_use(whole(slot), {}), nullptr);
-  EXPECT_STREQ(sut.check_use(whole(slot), {}), "owner");
+  EXPECT_STREQ(check_alone(sut, whole(slot)), nullptr);
+  EXPECT_STREQ(check_alone(sut, whole(slot)), "owner");
 }
 
 TEST(SlotOwnership, AnInputMayBeReportedForItsOwnCommandAsOftenAsItLikes) {
   SlotOwnership sut;
   const SlotName mine = give(sut, SlotKind::kInput);
   const SlotName other = give(sut, SlotKind::kInput);
-  EXPECT_STREQ(sut.check_use(whole(mine), {mine}), nullptr);
-  EXPECT_STREQ(sut.check_use(whole(mine), {other, mine}), nullptr);
-  EXPECT_STREQ(sut.check_use(whole(mine), {other}), "owner");
-  EXPECT_STREQ(sut.check_use(whole(mine), {}), "owner");
+  EXPECT_STREQ(check_alone(sut, whole(mine), {mine}), nullptr);
+  EXPECT_STREQ(check_alone(sut, whole(mine), {other, mine}), nullptr);
+  EXPECT_STREQ(check_alone(sut, whole(mine), {other}), "owner");
+  EXPECT_STREQ(check_alone(sut, whole(mine)), "owner");
   EXPECT_EQ(sut.owner(mine), Owner::kNobody);
 }
 
 TEST(SlotOwnership, AnIndexThatWasNeverGivenIsWrong) {
   SlotOwnership sut;
   const SlotName slot = give(sut, SlotKind::kResult);
-  EXPECT_STREQ(sut.check_use(whole({slot.index + 1, slot.generation}), {}),
+  EXPECT_STREQ(check_alone(sut, whole({slot.index + 1, slot.generation})),
                "slot");
-  EXPECT_STREQ(sut.check_use(whole({~0U, slot.generation}), {}), "slot");
+  EXPECT_STREQ(check_alone(sut, whole({~0U, slot.generation})), "slot");
 }
 
 TEST(SlotOwnership, AnotherGenerationIsWrong) {
@@ -80,7 +120,7 @@ TEST(SlotOwnership, AnotherGenerationIsWrong) {
   const SlotName slot = give(sut, SlotKind::kResult);
   for (const std::uint32_t generation :
        {slot.generation - 1, slot.generation + 1, ~0U})
-    EXPECT_STREQ(sut.check_use(whole({slot.index, generation}), {}),
+    EXPECT_STREQ(check_alone(sut, whole({slot.index, generation})),
                  "generation");
   EXPECT_EQ(sut.owner(slot), Owner::kWorker);
 }
@@ -97,7 +137,7 @@ TEST(SlotOwnership, APartMustLieInItsSlot) {
     protocol::MemoryRecord part = whole(slot);
     part.offset = offset;
     part.bytes = bytes;
-    return sut.check_use(part, {});
+    return check_alone(sut, part);
   };
   const std::uint64_t huge = ~std::uint64_t{0};
   EXPECT_STREQ(check(kBytes + 1, 0), "offset");
@@ -117,13 +157,13 @@ TEST(SlotOwnership, WhatWasTakenBackIsNobodysAndCannotBeNamed) {
   EXPECT_EQ(sut.owner(slot), Owner::kNobody);
   EXPECT_EQ(sut.result_slots(), 0U);
   EXPECT_EQ(sut.result_slots_at_worker(), 0U);
-  EXPECT_STREQ(sut.check_use(whole(slot), {slot}), "generation");
+  EXPECT_STREQ(check_alone(sut, whole(slot), {slot}), "generation");
 }
 
 TEST(SlotOwnership, TakingBackWhatDownstreamHasCountsOnce) {
   SlotOwnership sut;
   const SlotName slot = give(sut, SlotKind::kResult);
-  EXPECT_STREQ(sut.check_use(whole(slot), {}), nullptr);
+  EXPECT_STREQ(check_alone(sut, whole(slot)), nullptr);
   sut.take_back(slot);
   sut.take_back(slot);
   sut.release(slot);  // downstream is done with it, too late
@@ -142,8 +182,8 @@ TEST(SlotOwnership, AnIndexIsUsedAgainUnderAnotherName) {
   // The old name harms the new slot in no way.
   sut.release(old);
   sut.take_back(old);
-  EXPECT_STREQ(sut.check_use(whole(old), {old}), "generation");
-  EXPECT_STREQ(sut.check_use(whole(slot), {slot}), nullptr);
+  EXPECT_STREQ(check_alone(sut, whole(old), {old}), "generation");
+  EXPECT_STREQ(check_alone(sut, whole(slot), {slot}), nullptr);
 }
 
 TEST(SlotOwnership, ReleasingWhatTheWorkerHasChangesNothing) {

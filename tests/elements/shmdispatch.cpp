@@ -464,6 +464,51 @@ TEST(ZeroCopy, NothingIsReservedBehindResultsOfAnotherOne) {
   }
 }
 
+// ---- Many buffers for one frame --------------------------------------------
+
+// In packets of 20 bytes, more than a worker may have slots.
+constexpr char kPayloader[] =
+    "rtpvrawpay mtu=40 ssrc=1 seqnum-offset=0 timestamp-offset=0";
+constexpr char kPayloadCaps[] =
+    "video/x-raw,format=UYVY,width=64,height=64,framerate=100/1";
+constexpr gsize kPayloadBytes = gsize{64} * 64 * 2;
+
+std::vector<std::vector<guint8>> payloads_of_plain_element(GstBuffer* frame) {
+  GstHarness* const plain = gst_harness_new_parse(kPayloader);
+  gst_harness_set_src_caps_str(plain, kPayloadCaps);
+  gst_harness_push(plain, gst_buffer_ref(frame));
+  std::vector<std::vector<guint8>> all;
+  while (const BufferPtr out{gst_harness_try_pull(plain)})
+    all.push_back(bytes_of(out.get()));
+  gst_harness_teardown(plain);
+  return all;
+}
+
+TEST(ManyBuffers, OfAFrameLieInOneResultSlot) {
+  Harness sut("stage=\"" + std::string(kPayloader) +
+                  "\" stage-state=none max-workers=1",
+              {.caps = kPayloadCaps});
+  for (std::uint64_t round = 0; round < 3; ++round) {
+    const BufferPtr frame = numbered_buffer(round, kPayloadBytes);
+    ASSERT_EQ(sut.push(stage::share(frame.get())), GST_FLOW_OK);
+    sut.wait_for_stat("applied", round + 1);
+    std::set<int> files;
+    std::vector<std::vector<guint8>> payloads;
+    while (sut.has_output()) {
+      const BufferPtr out = sut.pull();
+      payloads.push_back(bytes_of(out.get()));
+      for (guint i = 0; i < gst_buffer_n_memory(out.get()); ++i)
+        files.insert(
+            gst_fd_memory_get_fd(gst_buffer_peek_memory(out.get(), i)));
+    }
+    EXPECT_GT(payloads.size(), 256U);
+    EXPECT_LE(files.size(), 2U) << "of the frame, and of what is new";
+    if (round == 0) {
+      EXPECT_EQ(payloads, payloads_of_plain_element(frame.get()));
+    }
+  }
+}
+
 TEST(ZeroCopy, CanBeRequiredOfWhatComesIn) {
   Harness sut("stage=identity max-workers=1 require-zero-copy=true");
   EXPECT_EQ(sut.push(sut.frame(0)), GST_FLOW_OK);
@@ -1063,6 +1108,27 @@ TEST_F(PythonWorker, TakesMemoryOfAnyShape) {
   const BufferPtr large = sut.pull();
   EXPECT_EQ(gst_buffer_get_size(large.get()), 500000U);
   EXPECT_TRUE(is_inverted(large.get()));
+}
+
+// More than it may have result slots.
+TEST_F(PythonWorker, PutsAListIntoOneResultSlot) {
+  Harness sut("stage=identity max-workers=1",
+              running(script("inverting_worker.py")));
+  constexpr std::uint64_t kBuffers = 300;
+  GstBufferList* const list = gst_buffer_list_new();
+  for (std::uint64_t i = 0; i < kBuffers; ++i)
+    gst_buffer_list_add(list, sut.frame(i).release());
+  ASSERT_EQ(gst_pad_push_list(sut.get()->srcpad, list), GST_FLOW_OK);
+  std::vector<BufferPtr> results;
+  std::set<int> files;
+  for (std::uint64_t i = 0; i < kBuffers; ++i) {
+    results.push_back(sut.pull());
+    EXPECT_EQ(number_of(results.back().get()), i);
+    EXPECT_TRUE(is_inverted(results.back().get())) << i;
+    files.insert(
+        gst_fd_memory_get_fd(gst_buffer_peek_memory(results.back().get(), 0)));
+  }
+  EXPECT_EQ(files.size(), 1U);
 }
 
 TEST_F(PythonWorker, FollowsNewCaps) {

@@ -107,8 +107,8 @@ bool read_memory(List bytes) {
   core::SlotOwnership slots;
   slots.give(core::SlotOwnership::SlotKind::kInput, kFrameBytes);
   slots.give(core::SlotOwnership::SlotKind::kResult, kFrameBytes);
-  if (slots.check_use(memory, {{.index = 0, .generation = 1}}) != nullptr)
-    return false;
+  core::ReportedSlots report{.inputs = {{.index = 0, .generation = 1}}};
+  if (slots.check_use(memory, report) != nullptr) return false;
   promise(memory.slot < 2 && memory.generation == 1, "the slot exists");
   promise(memory.offset <= kFrameBytes &&
               memory.bytes <= kFrameBytes - memory.offset,

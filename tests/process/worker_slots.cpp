@@ -132,6 +132,14 @@ BufferPtr buffer_of(MemoryPtr memory) {
   return buffer;
 }
 
+// All memories of `buffer`, in one result slot.
+std::vector<MemoryPtr> copy(WorkerSlots& worker, GstBuffer* buffer) {
+  std::vector<GstMemory*> memories;
+  for (guint i = 0; i < gst_buffer_n_memory(buffer); ++i)
+    memories.push_back(gst_buffer_peek_memory(buffer, i));
+  return worker.copy(memories);
+}
+
 MemoryPtr input_frame(SlotStore& store, std::uint64_t bytes,
                       std::uint8_t value) {
   MemoryPtr memory(gst_allocator_alloc(store.allocator(), bytes, nullptr));
@@ -356,7 +364,7 @@ TEST(WorkerSlots, HaveNoCopyWhereThereIsNoSlot) {
   BufferPtr buffer = buffer_of(dispatcher.worker.wrap(record_of(slot, 0, 1)));
   GstMapInfo map;
   EXPECT_FALSE(gst_buffer_map(buffer.get(), &map, GST_MAP_WRITE));
-  EXPECT_FALSE(dispatcher.worker.copy(buffer.get()));
+  EXPECT_TRUE(copy(dispatcher.worker, buffer.get()).empty());
 }
 
 // ---- Parts -----------------------------------------------------------------
@@ -500,31 +508,46 @@ TEST(WorkerSlots, CopyOtherMemoryIntoSlotsWhoseSizesRecur) {
   for (const gsize bytes : {5000, 6000, 7000, 8000, 5000}) {
     BufferPtr buffer(gst_buffer_new_allocate(nullptr, bytes, nullptr));
     gst_buffer_memset(buffer.get(), 0, 3, bytes);
-    const MemoryPtr copy = dispatcher.worker.copy(buffer.get());
-    ASSERT_TRUE(copy);
-    EXPECT_EQ(copy->size, bytes);
-    EXPECT_EQ(byte_at(copy.get(), bytes - 1), 3);
+    const std::vector<MemoryPtr> copies = copy(dispatcher.worker, buffer.get());
+    ASSERT_EQ(copies.size(), 1U);
+    EXPECT_EQ(copies[0]->size, bytes);
+    EXPECT_EQ(byte_at(copies[0].get(), bytes - 1), 3);
   }
   EXPECT_EQ(dispatcher.requests, std::vector<std::uint64_t>{8192});
-  const WorkerSlots::Copies copies = dispatcher.worker.take_copies();
-  EXPECT_EQ(copies.buffers, 5U);
-  EXPECT_EQ(copies.bytes, 31000U);
 }
 
-TEST(WorkerSlots, CopyABufferOfSeveralMemories) {
+TEST(WorkerSlots, CopySeveralMemoriesIntoOneSlot) {
   OtherSide dispatcher;
-  const BufferPtr buffer(gst_buffer_new());
-  for (const std::uint8_t value : {1, 2}) {
-    const gsize end = gst_buffer_get_size(buffer.get());
-    gst_buffer_append_memory(buffer.get(),
-                             gst_allocator_alloc(nullptr, 100, nullptr));
-    gst_buffer_memset(buffer.get(), end, value, 100);
+  std::vector<MemoryPtr> memories;
+  std::vector<GstMemory*> all;
+  for (const std::uint8_t i : {0, 1, 2, 3}) {
+    memories.emplace_back(gst_allocator_alloc(nullptr, 100U * i, nullptr));
+    ASSERT_TRUE(write(memories.back().get(), i));
+    all.push_back(memories.back().get());
   }
-  const MemoryPtr copy = dispatcher.worker.copy(buffer.get());
-  EXPECT_EQ(byte_at(copy.get(), 99), 1);
-  EXPECT_EQ(byte_at(copy.get(), 100), 2);
-  const BufferPtr empty(gst_buffer_new());
-  EXPECT_EQ(dispatcher.worker.copy(empty.get())->size, 0U);
+  const std::vector<MemoryPtr> copies = dispatcher.worker.copy(all);
+  ASSERT_EQ(copies.size(), 4U);
+  std::uint64_t end = 0;
+  for (const std::uint8_t i : {0, 1, 2, 3}) {
+    EXPECT_EQ(copies[i]->size, 100U * i);
+    const MemoryRecord name = *dispatcher.worker.name_of(copies[i].get());
+    EXPECT_EQ(name.slot, dispatcher.worker.name_of(copies[0].get())->slot);
+    EXPECT_GE(name.offset, end);
+    end = name.offset + name.bytes;
+    if (i == 0) continue;
+    EXPECT_EQ(byte_at(copies[i].get(), 0), i);
+    EXPECT_EQ(byte_at(copies[i].get(), 100 * i - 1), i);
+  }
+  EXPECT_EQ(dispatcher.requests.size(), 1U);
+}
+
+TEST(WorkerSlots, CountWhatTheyAreTold) {
+  OtherSide dispatcher;
+  dispatcher.worker.count({.buffers = 2, .bytes = 30});
+  dispatcher.worker.count({.buffers = 1, .bytes = 5});
+  const WorkerSlots::Copies copies = dispatcher.worker.take_copies();
+  EXPECT_EQ(copies.buffers, 3U);
+  EXPECT_EQ(copies.bytes, 35U);
 }
 
 // ---- Reporting -------------------------------------------------------------
@@ -621,34 +644,30 @@ TEST(WorkerSlots, NameAResultOnlyOnce) {
   EXPECT_TRUE(dispatcher.worker.name_of(memory));
 }
 
-TEST(WorkerSlots, GoOnlyOnceIntoAReport) {
+// A payloader gives many parts of one memory.
+TEST(WorkerSlots, KeepAllPartsOfASlotUntilItIsBack) {
   OtherSide dispatcher;
-  std::vector<SlotName> named;
   const BufferPtr whole = buffer_of(alloc(dispatcher.worker, pages(1)));
-  const BufferPtr part(
-      gst_buffer_copy_region(whole.get(), GST_BUFFER_COPY_MEMORY, 10, 20));
-  const BufferPtr other = buffer_of(alloc(dispatcher.worker, pages(1)));
-  EXPECT_TRUE(dispatcher.worker.can_report(part.get(), named));
-  EXPECT_FALSE(dispatcher.worker.can_report(whole.get(), named));
-  EXPECT_TRUE(dispatcher.worker.can_report(other.get(), named));
-  EXPECT_EQ(named.size(), 2U);
-  // Of one buffer, too; then nothing of it is named.
-  const BufferPtr twice(gst_buffer_new());
-  gst_buffer_append_memory(twice.get(), alloc(dispatcher.worker, 1).release());
-  gst_buffer_append_memory(
-      twice.get(),
-      gst_memory_share(gst_buffer_peek_memory(twice.get(), 0), 0, 1));
-  EXPECT_FALSE(dispatcher.worker.can_report(twice.get(), named));
-  EXPECT_EQ(named.size(), 2U);
-  // Inputs go as often as they like.
-  const MemoryPtr frame = input_frame(dispatcher.store, pages(1), 7);
-  const SlotName slot = dispatcher.send_input(frame.get(), SlotClass::kInput);
-  const BufferPtr input =
-      buffer_of(dispatcher.worker.wrap(record_of(slot, 0, pages(1))));
-  EXPECT_TRUE(dispatcher.worker.can_report(input.get(), named));
-  EXPECT_TRUE(dispatcher.worker.can_report(input.get(), named));
-  const BufferPtr plain(gst_buffer_new_allocate(nullptr, 1, nullptr));
-  EXPECT_FALSE(dispatcher.worker.can_report(plain.get(), named));
+  const MemoryRecord record =
+      *dispatcher.worker.name_of(gst_buffer_peek_memory(whole.get(), 0));
+  std::vector<BufferPtr> parts;
+  for (const gsize start : {0, 20, 10}) {
+    parts.emplace_back(
+        gst_buffer_copy_region(whole.get(), GST_BUFFER_COPY_MEMORY, start, 20));
+    const auto name = dispatcher.worker.name_of(
+        gst_buffer_peek_memory(parts.back().get(), 0));
+    ASSERT_TRUE(name);
+    EXPECT_EQ(name->slot, record.slot);
+    EXPECT_EQ(name->offset, record.offset + start);
+  }
+  for (const BufferPtr& part : parts)
+    dispatcher.worker.keep_until_released(stage::share(part.get()));
+  for (const BufferPtr& part : parts)
+    EXPECT_FALSE(gst_buffer_is_writable(part.get()));
+  dispatcher.release(record.slot);
+  dispatcher.worker.take_released();
+  for (const BufferPtr& part : parts)
+    EXPECT_TRUE(gst_buffer_is_writable(part.get()));
 }
 
 TEST(WorkerSlots, LetGoOfWhatWaitsForASlotThatIsNoMore) {
@@ -704,11 +723,11 @@ TEST(WorkerSlots, GivePlainMemoryBesideAOneAndOnlySlot) {
     EXPECT_FALSE(dispatcher.worker.name_of(plain));
   }
   EXPECT_FALSE(alloc(dispatcher.worker, pages(2))) << "nor will there be one";
-  EXPECT_FALSE(dispatcher.worker.copy(second.get())) << "it is in use";
+  EXPECT_TRUE(copy(dispatcher.worker, second.get()).empty()) << "it is in use";
   only.reset();
-  const MemoryPtr result = dispatcher.worker.copy(second.get());
-  ASSERT_TRUE(result);
-  EXPECT_TRUE(dispatcher.worker.name_of(result.get()));
+  const std::vector<MemoryPtr> result = copy(dispatcher.worker, second.get());
+  ASSERT_EQ(result.size(), 1U);
+  EXPECT_TRUE(dispatcher.worker.name_of(result[0].get()));
 }
 
 TEST(WorkerSlots, WaitForOneThatIsOut) {

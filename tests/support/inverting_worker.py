@@ -107,8 +107,7 @@ def invert(source, target):
         target[:] = bytes(source).translate(INVERTED)
 
 
-def invert_into(slot, sources):
-    at = 0
+def invert_into(slot, at, sources):
     for source in sources:
         with source, slot.view[at:at + len(source)] as target:
             at += len(source)
@@ -204,16 +203,17 @@ class Result:
 
     def __init__(self):
         self.fields = []
-        self.slots = []
+        self.slot = None  # for all buffers of the report
+        self.used = 0     # bytes of it
         self.has_caps = False
 
     def use(self, slot):
         slot.is_free = False
-        self.slots.append(slot)
+        self.slot = slot
 
     def take_back(self):
-        for slot in self.slots:
-            slot.is_free = True
+        if self.slot is not None:
+            self.slot.is_free = True
         self.__init__()
 
 
@@ -356,6 +356,8 @@ class Worker:
 
     def run_payload(self, payload, sequence, flags, result):
         fields = list(read_fields(payload))
+        total = sum(MEMORY_RECORD.unpack(value)[3] for tag, value in fields
+                    if tag == P_MEMORY)
         for at, (tag, value) in enumerate(fields):
             if tag == P_STATE:
                 new_events = self.take_state(value)
@@ -372,6 +374,8 @@ class Worker:
                 if sequence < self.abandoned_end[0]:
                     raise Abandoned
                 self.say_caps(result)
+                if result.slot is None and total > 0:
+                    result.use(self.result_slot(total))
                 result.fields.append(field(P_BUFFER, value))
                 self.add_parts(fields[at + 1:], result)
 
@@ -414,11 +418,11 @@ class Worker:
                 break
         size = sum(len(source) for source in sources)
         if size > 0:
-            slot = self.result_slot(size)
-            result.use(slot)
-            invert_into(slot, sources)
+            invert_into(result.slot, result.used, sources)
             result.fields.append(field(
-                P_MEMORY, MEMORY_RECORD.pack(*slot.name, 0, size, 0)))
+                P_MEMORY, MEMORY_RECORD.pack(*result.slot.name, result.used,
+                                             size, 0)))
+            result.used += size
         result.fields.extend(metas)
         result.fields.append(field(P_META, b''.join([
             field(META_KIND, META_CUSTOM),
