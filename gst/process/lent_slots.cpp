@@ -131,8 +131,9 @@ bool LentSlots::add_result_slot(std::uint64_t bytes, std::string& why) {
         if (const auto self = weak.lock()) self->on_released(*name);
       },
       why);
-  if (!made) return false;
   const std::lock_guard lock(mutex_);
+  was_refused_ = !made && store_.has_room_for_result(worker_, bytes);
+  if (!made) return false;
   const std::optional<SlotName> slot =
       is_closed_
           ? std::nullopt
@@ -171,7 +172,10 @@ bool LentSlots::has_result_slots() const {
 
 bool LentSlots::is_starved() const {
   const std::lock_guard lock(mutex_);
-  return !results_.empty() && ownership_.result_slots_at_worker() == 0 &&
+  if (results_.empty() || ownership_.result_slots_at_worker() != 0)
+    return false;
+  return was_refused_ ||
+         ownership_.result_slots() == protocol::kMaxResultSlots ||
          !store_.has_room_for_result(worker_,
                                      results_.begin()->second->bytes());
 }

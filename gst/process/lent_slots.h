@@ -65,7 +65,7 @@ class LentSlots : public std::enable_shared_from_this<LentSlots> {
   // The worker does not want them any more; what is not its own stays.
   void take_back(const std::vector<core::SlotName>& slots);
   bool has_result_slots() const;
-  // The next frame of the worker would find no result slot, and no new one may
+  // The next frame of the worker would find no result slot, and no new one can
   // be made.
   bool is_starved() const;
 
@@ -105,6 +105,7 @@ class LentSlots : public std::enable_shared_from_this<LentSlots> {
   std::map<std::uint64_t, KnownFile> files_;  // by SharedFile::id
   std::map<std::uint32_t, std::unique_ptr<SlotStore::ResultSlot>> results_;
   std::uint32_t released_ = 0;
+  bool was_refused_ = false;  // the last slot, although there was room
 };
 
 }  // namespace dispatch::process

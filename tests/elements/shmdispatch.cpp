@@ -24,6 +24,7 @@
 #include <gst/allocators/gstfdmemory.h>
 #include <gst/video/video.h>
 
+#include "core/worker_protocol.h"
 #include "element_harness.h"
 #include "os/memfd.h"
 #include "recording.h"
@@ -462,6 +463,22 @@ TEST(ZeroCopy, NothingIsReservedBehindResultsOfAnotherOne) {
     EXPECT_EQ(level, 0U) << between;
     EXPECT_EQ(Stats(pipeline.by_name("b").get())["copies"], 0U) << between;
   }
+}
+
+// Downstream keeps more results than a worker may have slots.
+TEST(ZeroCopy, ResultsBeyondTheLastSlotOfAWorkerAreCopied) {
+  Harness sut(kNewBufferStage + std::string("max-workers=1"),
+              {.caps = kColourCaps});
+  constexpr std::uint64_t kFrames = 300;
+  constexpr std::uint64_t kSlots = core::protocol::kMaxResultSlots;
+  for (std::uint64_t i = 0; i < kFrames; ++i) {
+    ASSERT_EQ(sut.push(sut.frame(i)), GST_FLOW_OK);
+    sut.wait_for_stat("applied", i + 1);
+  }
+  // One slot stays with the worker.
+  EXPECT_EQ(sut.stats()["copies"], kFrames - (kSlots - 1));
+  for (std::uint64_t i = 0; i < kFrames; ++i)
+    EXPECT_EQ(GST_BUFFER_PTS(sut.pull().get()), i * kFrameDuration);
 }
 
 // ---- Many buffers for one frame --------------------------------------------
