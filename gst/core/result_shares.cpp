@@ -47,20 +47,30 @@ void ResultShares::remove_free(unsigned worker, std::uint64_t bytes) {
   if (slot != of_worker->second.end()) of_worker->second.erase(slot);
 }
 
-std::uint64_t ResultShares::kept() const {
-  return slot_bytes_ * static_cast<std::uint64_t>(std::count_if(
-                           free_.begin(), free_.end(), [&](const auto& each) {
-                             return !has(each.second, slot_bytes_);
-                           }));
+unsigned ResultShares::lacking() const {
+  return static_cast<unsigned>(std::count_if(
+      free_.begin(), free_.end(),
+      [&](const auto& each) { return !has(each.second, slot_bytes_); }));
 }
+
+unsigned ResultShares::lacking_besides(unsigned worker,
+                                       std::uint64_t bytes) const {
+  const std::uint64_t size = size_besides(bytes);
+  return static_cast<unsigned>(
+      std::count_if(free_.begin(), free_.end(), [&](const auto& each) {
+        return each.first != worker && !has(each.second, size);
+      }));
+}
+
+std::uint64_t ResultShares::kept() const { return slot_bytes_ * lacking(); }
 
 std::uint64_t ResultShares::kept_besides(unsigned worker,
                                          std::uint64_t bytes) const {
-  const std::uint64_t size = is_guess_ ? bytes : std::max(slot_bytes_, bytes);
-  return size * static_cast<std::uint64_t>(std::count_if(
-                    free_.begin(), free_.end(), [&](const auto& each) {
-                      return each.first != worker && !has(each.second, size);
-                    }));
+  return size_besides(bytes) * lacking_besides(worker, bytes);
+}
+
+std::uint64_t ResultShares::size_besides(std::uint64_t bytes) const {
+  return is_guess_ ? bytes : std::max(slot_bytes_, bytes);
 }
 
 bool ResultShares::has_free(unsigned worker, std::uint64_t bytes) const {

@@ -11,6 +11,7 @@
 // Thread: confined.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <map>
 #include <set>
@@ -41,15 +42,20 @@ class ResultShares {
   // Bytes that workers without a free slot that is large enough still have to
   // get.
   std::uint64_t kept() const;
+  // How many those workers are.
+  unsigned lacking() const;
   // The same for all but one, which asks for a slot of `bytes`.
   std::uint64_t kept_besides(unsigned worker, std::uint64_t bytes) const;
+  unsigned lacking_besides(unsigned worker, std::uint64_t bytes) const;
   // Whether `worker` has a free slot of `bytes`.
   bool has_free(unsigned worker, std::uint64_t bytes) const;
   // One slot for each worker.
   std::uint64_t least() const { return slot_bytes_ * free_.size(); }
+  std::size_t workers() const { return free_.size(); }
 
  private:
   using Sizes = std::multiset<std::uint64_t>;
+  std::uint64_t size_besides(std::uint64_t bytes) const;
 
   std::map<unsigned, Sizes> free_;  // by worker
   std::uint64_t slot_bytes_ = 0;

@@ -2,8 +2,8 @@
 //
 // How many files this process may have open (RLIMIT_NOFILE, "ulimit -n").
 //
-// For: telling a user why there is no further descriptor. Thread: thread-safe
-// functions.
+// For: taking no more than a part of them, and telling a user why there is no
+// further one. Thread: thread-safe functions.
 #pragma once
 
 #include <cstdint>
@@ -11,7 +11,5 @@
 namespace dispatch::os {
 
 std::uint64_t open_files_limit();
-// Whether one more could be opened now.
-bool can_open_more_files();
 
 }  // namespace dispatch::os

@@ -122,7 +122,7 @@ void LentSlots::send_slot_locked(SlotName slot, protocol::SlotClass slot_class,
 
 // ---- Results ---------------------------------------------------------------
 
-bool LentSlots::add_result_slot(std::uint64_t bytes, std::string& why) {
+bool LentSlots::add_result_slot(std::uint64_t bytes, os::Error& why) {
   const auto name = std::make_shared<SlotName>();  // when it has one
   const std::weak_ptr<LentSlots> weak = weak_from_this();
   std::unique_ptr<SlotStore::ResultSlot> made = store_.make_result_slot(
@@ -139,7 +139,7 @@ bool LentSlots::add_result_slot(std::uint64_t bytes, std::string& why) {
           ? std::nullopt
           : ownership_.give(SlotOwnership::SlotKind::kResult, made->bytes());
   if (!slot) {
-    why = "the worker has as many result slots as there can be";
+    why.what = "the worker has as many result slots as there can be";
     return false;
   }
   store_.budget().on_free(worker_, made->bytes());

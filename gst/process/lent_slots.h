@@ -61,7 +61,7 @@ class LentSlots : public std::enable_shared_from_this<LentSlots> {
                                                          bool is_exclusive);
 
   // One more result slot of at least `bytes`. False: `why` says it.
-  bool add_result_slot(std::uint64_t bytes, std::string& why);
+  bool add_result_slot(std::uint64_t bytes, os::Error& why);
   // The worker does not want them any more; what is not its own stays.
   void take_back(const std::vector<core::SlotName>& slots);
   bool has_result_slots() const;

@@ -2,6 +2,7 @@
 #include "process/process_worker.h"
 
 #include <algorithm>
+#include <cerrno>
 #include <chrono>
 #include <cstring>
 #include <utility>
@@ -455,13 +456,15 @@ bool ProcessWorker::decode(InFlight& flight, const TakenReport& taken,
 }
 
 void ProcessWorker::refuse_copy(JobResult& result, bool is_for_want_of_memory) {
+  const bool lacks_files = host_.slots->budget().lacks_files();
   result.flow = GST_FLOW_ERROR;
   if (is_for_want_of_memory) {
     host_.workers_host->on_problem(
         {"A result of " + name() +
              " had to be copied out of shared memory, of which there is too "
              "little, which require-zero-copy forbids.",
-         way_out_of_no_slot(host_.workers)});
+         way_out_of({.code = lacks_files ? EMFILE : 0}, host_.workers, 0,
+                    kMoreMemory)});
     return;
   }
   host_.workers_host->on_problem(
@@ -601,7 +604,7 @@ MessageFields ProcessWorker::on_need_slot(const IncomingMessage& request) {
     unused.push_back(slot);
   }
   slots_->take_back(unused);
-  std::string why;
+  os::Error why;
   const bool has_come =
       slots_->add_result_slot(request.number(protocol::kFieldBytes), why);
   if (!has_come) say_no_slot(why);
@@ -611,14 +614,14 @@ MessageFields ProcessWorker::on_need_slot(const IncomingMessage& request) {
 }
 
 // With some, the worker waits for one to come back.
-void ProcessWorker::say_no_slot(const std::string& why) {
+void ProcessWorker::say_no_slot(const os::Error& why) {
   GST_DEBUG_OBJECT(host_.element, "no slot for %s: %s", name().c_str(),
-                   why.c_str());
+                   why.text().c_str());
   if (slots_->has_result_slots()) return;
   host_.workers_host->on_problem(
-      {"There is no shared memory for the results of " + name() + ": " + why +
-           ".",
-       way_out_of_no_slot(host_.workers)});
+      {"There is no shared memory for the results of " + name() + ": " +
+           why.text() + ".",
+       way_out_of(why, host_.workers, 0, kMoreMemory)});
 }
 
 // The stage may have given something before it asked: that is decoded as a

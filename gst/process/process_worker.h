@@ -143,7 +143,7 @@ class ProcessWorker final : public stage::Worker,
   void on_bus_message(const IncomingMessage& message);
   void on_log(const IncomingMessage& message);
   MessageFields on_need_slot(const IncomingMessage& request);
-  void say_no_slot(const std::string& why);
+  void say_no_slot(const os::Error& why);
   MessageFields on_pad_query(const IncomingMessage& request);
   void on_hung_up(const std::string& violated_field);
   void end_because(const std::string& violated_field);

@@ -334,10 +334,12 @@ std::optional<stage::Frame> ProcessWorkers::bring_in(stage::Frame frame,
   if (requires_zero_copy_ && !is_shared(frame) && !refuse_copy())
     return std::nullopt;
   bool is_complete = true;
+  os::Error why;
   frame.map([&](BufferPtr buffer) {
     if (!is_complete) return buffer;
     std::uint64_t bytes = 0;
-    BufferPtr reachable = slots_.bring_in(stage::share(buffer.get()), bytes);
+    BufferPtr reachable =
+        slots_.bring_in(stage::share(buffer.get()), bytes, &why);
     if (bytes != 0) ++copied.buffers;
     copied.bytes += bytes;
     is_complete = reachable != nullptr;
@@ -345,8 +347,9 @@ std::optional<stage::Frame> ProcessWorkers::bring_in(stage::Frame frame,
   });
   if (is_complete) return frame;
   if (!is_interrupted_)
-    host_.on_problem({"There is no shared memory for a frame.",
-                      way_out_of_no_slot(count())});
+    host_.on_problem(
+        {"There is no shared memory for a frame: " + why.text() + ".",
+         way_out_of(why, count(), 0, kMoreMemory)});
   return std::nullopt;
 }
 

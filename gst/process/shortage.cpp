@@ -28,7 +28,8 @@ std::string more_files(unsigned workers, unsigned slots) {
          " more, and one for each frame and result in shared memory: at "
          "least " +
          std::to_string(needed) +
-         " beside those of the rest of the process. Raise the limit, or set "
+         " beside those of the rest of the process. Frames and results take no "
+         "more than a quarter of the limit. Raise it, or set "
          "'max-workers' and 'max-buffers' lower.";
 }
 
@@ -41,11 +42,6 @@ std::string way_out_of(const os::Error& error, unsigned workers, unsigned slots,
                        const std::string& otherwise) {
   if (error.code != EMFILE) return otherwise;
   return more_files(workers, slots != 0 ? slots : fewest_slots(workers));
-}
-
-std::string way_out_of_no_slot(unsigned workers) {
-  return os::can_open_more_files() ? kMoreMemory
-                                   : more_files(workers, fewest_slots(workers));
 }
 
 }  // namespace dispatch::process

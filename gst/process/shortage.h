@@ -20,7 +20,5 @@ extern const char kMoreMemory[];
 // needs some, and each of `slots` one (0: as few as there can be).
 std::string way_out_of(const os::Error& error, unsigned workers, unsigned slots,
                        const std::string& otherwise);
-// The same where only the lack of a slot is known.
-std::string way_out_of_no_slot(unsigned workers);
 
 }  // namespace dispatch::process

@@ -26,10 +26,11 @@ G_DEFINE_TYPE(GstDispatchSlotFdAllocator, gst_dispatch_slot_fd_allocator,
 static void gst_dispatch_slot_fd_allocator_free(GstAllocator* allocator,
                                                 GstMemory* memory) {
   auto* const self = reinterpret_cast<GstDispatchSlotFdAllocator*>(allocator);
-  const gsize bytes = memory->parent == nullptr ? memory->maxsize : 0;
+  const bool is_slot = memory->parent == nullptr;
+  const gsize bytes = memory->maxsize;
   GST_ALLOCATOR_CLASS(gst_dispatch_slot_fd_allocator_parent_class)
       ->free(allocator, memory);
-  self->budget->give_back(bytes);
+  if (is_slot) self->budget->give_back(bytes);
 }
 
 static GstMemory* gst_dispatch_slot_fd_allocator_copy(GstMemory* memory,
@@ -92,6 +93,7 @@ ObjectPtr<GstAllocator> make_fd_allocator(const SlotBudget& budget) {
 
 os::Error beyond_bound(std::uint64_t bytes, std::uint64_t least,
                        const SlotBudget& budget) {
+  if (budget.lacks_files()) return too_many_files();
   os::Error error = too_little(budget, least);
   error.what = std::to_string(bytes) + " more bytes are needed, " +
                std::to_string(budget.level()) + " are in use, and " +
@@ -196,6 +198,13 @@ MemoryPtr SlotMaker::wrap(os::UniqueFd fd, std::uint64_t bytes) {
 os::Error too_little(const SlotBudget& budget, std::uint64_t least) {
   return {.what = "max-bytes=" + std::to_string(budget.max_bytes()) +
                   " is too little; " + std::to_string(least) + " would do"};
+}
+
+os::Error too_many_files() {
+  return {.code = EMFILE,
+          .what =
+              "shared memory takes no more than a quarter of the files "
+              "that this process may have open"};
 }
 
 bool is_slot(GstMemory* memory) {

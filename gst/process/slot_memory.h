@@ -54,6 +54,8 @@ class SlotMaker {
 
 // The bound is below what is needed at least.
 os::Error too_little(const SlotBudget& budget, std::uint64_t least);
+// Each slot is one, and shared memory has its part of them.
+os::Error too_many_files();
 
 // Whether `memory` (transfer none), or what it is a part of, was made here.
 bool is_slot(GstMemory* memory);

@@ -39,17 +39,17 @@ MemoryPtr SlotSupply::take(std::uint64_t bytes) {
   note_size(bytes);
   const Recycler offered = this->offered();
   if (MemoryPtr memory = offered->take(bytes)) return memory;
-  return may_grow(*offered, bytes) ? make_for(*offered, bytes) : nullptr;
+  if (!may_grow(*offered, bytes)) return nullptr;
+  auto made = make_for(*offered, bytes);
+  return made ? made.take() : nullptr;
 }
 
 bool SlotSupply::may_grow(const SlotRecycler& offered,
                           std::uint64_t bytes) const {
-  const std::uint64_t max_bytes = budget_.max_bytes();
   const unsigned there = offered.count(bytes);
   const std::lock_guard lock(mutex_);
-  return max_bytes == 0 || there < promised_ ||
-         budget_.has_room_for(max_bytes / 2 +
-                              os::whole_pages(with_spare(bytes), pages_));
+  return there < promised_ ||
+         budget_.leaves_half(os::whole_pages(with_spare(bytes), pages_));
 }
 
 os::Result<bool> SlotSupply::promise(std::uint64_t bytes, unsigned count) {
@@ -57,6 +57,7 @@ os::Result<bool> SlotSupply::promise(std::uint64_t bytes, unsigned count) {
   if (const std::uint64_t least = budget_.least_with(whole * count);
       budget_.max_bytes() != 0 && least > budget_.max_bytes())
     return too_little(budget_, least);
+  if (budget_.exceeds_files(count)) return too_many_files();
   const Recycler offered = this->offered();
   offered->drop_smaller(bytes);
   std::vector<MemoryPtr> fresh;
@@ -72,30 +73,38 @@ os::Result<bool> SlotSupply::promise(std::uint64_t bytes, unsigned count) {
   return true;
 }
 
-MemoryPtr SlotSupply::take_for_copy(std::uint64_t bytes) {
+os::Result<MemoryPtr> SlotSupply::take_for_copy(std::uint64_t bytes) {
   note_size(bytes);
   while (true) {
     const Recycler copies = this->copies();
     const Recycler offered = this->offered();
     const unsigned seen = copies->returns();
-    if (MemoryPtr memory = copies->take(bytes)) return memory;
+    if (MemoryPtr memory = copies->take(bytes)) return {std::move(memory)};
     if (MemoryPtr memory = offered->withdraw(bytes))
       return copies->give_out(std::move(memory));
-    if (MemoryPtr memory = make_for(*copies, bytes)) return memory;
+    auto made = make_for(*copies, bytes);
+    if (made) return made;
     // What upstream has may lie in a pool of its own for ever.
-    if (!copies->wait(seen) && copies == this->copies()) return nullptr;
+    if (!copies->wait(seen) && copies == this->copies())
+      return is_interrupted() ? os::Error() : made.error();
   }
 }
 
 bool SlotSupply::leaves_room_for_copies(std::uint64_t bytes) const {
   const std::lock_guard lock(mutex_);
-  return copies_->count(0) != 0 || budget_.has_room_for(bytes + frame_bytes_);
+  return copies_->count(0) != 0 ||
+         budget_.has_room_for(bytes + frame_bytes_, 2);
 }
 
 bool SlotSupply::is_short() const {
   const std::lock_guard lock(mutex_);
   return offered_->waiting() + copies_->waiting() < 2 &&
-         !budget_.has_room_for(2 * frame_bytes_);
+         !budget_.has_room_for(2 * frame_bytes_, 2);
+}
+
+bool SlotSupply::is_interrupted() const {
+  const std::lock_guard lock(mutex_);
+  return is_interrupted_;
 }
 
 void SlotSupply::interrupt(bool on) {
@@ -139,11 +148,13 @@ os::Result<MemoryPtr> SlotSupply::make(std::uint64_t bytes) {
 // What waits in `recycler` is too small. One such slot is traded in for each
 // larger one, so that frames of changing sizes do not heap up slots; all of
 // them, if the bound asks for it.
-MemoryPtr SlotSupply::make_for(SlotRecycler& recycler, std::uint64_t bytes) {
+os::Result<MemoryPtr> SlotSupply::make_for(SlotRecycler& recycler,
+                                           std::uint64_t bytes) {
   bool may_try_again = recycler.drop_smallest();
   while (true) {
-    if (auto memory = make(bytes)) return recycler.give_out(memory.take());
-    if (!may_try_again) return nullptr;
+    auto memory = make(bytes);
+    if (memory) return recycler.give_out(memory.take());
+    if (!may_try_again) return memory;
     may_try_again = recycler.drop_smallest();
   }
 }

@@ -36,9 +36,9 @@ class SlotSupply final : public SlotSource {
 
   // For copies of what upstream has in other memory: of those that were
   // promised to it as well, since it does not use them. Waits for a copy's slot
-  // that is out where the bound allows no new one. Null: interrupted, or none
-  // is out.
-  MemoryPtr take_for_copy(std::uint64_t bytes);
+  // that is out where the bound allows no new one. The error says why there can
+  // be no new one, and none is out; or it is nothing: interrupted.
+  os::Result<MemoryPtr> take_for_copy(std::uint64_t bytes);
   // Whether a slot of `bytes` for something else would leave at least one for
   // copies, without which a frame in other memory could not go on.
   bool leaves_room_for_copies(std::uint64_t bytes) const;
@@ -55,9 +55,10 @@ class SlotSupply final : public SlotSource {
   Recycler offered() const;
   Recycler copies() const;
   void note_size(std::uint64_t bytes);
+  bool is_interrupted() const;
   bool may_grow(const SlotRecycler& offered, std::uint64_t bytes) const;
   os::Result<MemoryPtr> make(std::uint64_t bytes);
-  MemoryPtr make_for(SlotRecycler& recycler, std::uint64_t bytes);
+  os::Result<MemoryPtr> make_for(SlotRecycler& recycler, std::uint64_t bytes);
 
   SlotBudget budget_;
   SlotMaker maker_{budget_};

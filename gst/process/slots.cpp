@@ -228,13 +228,17 @@ os::Result<bool> SlotStore::offer_pool(GstQuery* query, unsigned min_buffers) {
   return true;
 }
 
-BufferPtr SlotStore::bring_in(BufferPtr buffer, std::uint64_t& copied_bytes) {
+BufferPtr SlotStore::bring_in(BufferPtr buffer, std::uint64_t& copied_bytes,
+                              os::Error* why) {
   copied_bytes = 0;
   if (is_all_shared(buffer.get())) return buffer;
   const gsize bytes = gst_buffer_get_size(buffer.get());
-  MemoryPtr slot = impl_->supply->take_for_copy(bytes);
-  if (!slot) return nullptr;
-  BufferPtr copy = copy_into_slot(buffer.get(), std::move(slot));
+  auto slot = impl_->supply->take_for_copy(bytes);
+  if (!slot) {
+    if (why != nullptr) *why = slot.error();
+    return nullptr;
+  }
+  BufferPtr copy = copy_into_slot(buffer.get(), slot.take());
   if (copy) copied_bytes = bytes;
   return copy;
 }
@@ -266,16 +270,16 @@ bool SlotStore::has_room_for_result(unsigned worker,
 
 std::unique_ptr<SlotStore::ResultSlot> SlotStore::make_result_slot(
     unsigned worker, std::uint64_t bytes, std::function<void()> on_released,
-    std::string& why) {
+    os::Error& why) {
   if (impl_->supply->budget().has_free_result(worker) &&
       !impl_->supply->leaves_room_for_copies(bytes)) {
-    why = "the rest of max-bytes is for frames that come in other memory";
+    why.what = "the rest of max-bytes is for frames that come in other memory";
     return nullptr;
   }
   auto memory =
       impl_->result_maker.make_result(worker, bytes, impl_->supply->pages());
   if (!memory) {
-    why = memory.error().text();
+    why = memory.error();
     return nullptr;
   }
   return std::make_unique<ResultSlotImpl>(memory.take(),

@@ -42,8 +42,11 @@ constexpr std::uint64_t with_spare(std::uint64_t bytes) {
 }
 
 // The shared memory of one element: bytes in whole pages, and their bound.
-// Copies of it are one budget. Under a bound, a part of it is kept for result
-// slots, one for each worker (core/result_shares).
+// Copies of it are one budget. A part of it is kept for result slots, one for
+// each worker (core/result_shares).
+// Each slot is an open file as well. All budgets of the process together take
+// at most a quarter of the files that it may have open (RLIMIT_NOFILE, looked
+// at each time): the rest is the application's.
 class SlotBudget {
  public:
   SlotBudget();
@@ -51,10 +54,17 @@ class SlotBudget {
   void set_max_bytes(std::uint64_t max_bytes);
   std::uint64_t max_bytes() const;
   std::uint64_t level() const;
-  // All or nothing; beside what is kept.
+  // One slot, all or nothing; beside what is kept.
   bool reserve(std::uint64_t bytes);
   void give_back(std::uint64_t bytes);
-  bool has_room_for(std::uint64_t bytes) const;
+  // For so many slots of `bytes` together.
+  bool has_room_for(std::uint64_t bytes, unsigned slots = 1) const;
+  // Whether half of the bound would be left after one more slot.
+  bool leaves_half(std::uint64_t bytes) const;
+  // Whether there can never be files for `slots` and a result of each worker;
+  // whether there is none now.
+  bool exceeds_files(unsigned slots) const;
+  bool lacks_files() const;
 
   // A worker that is to have its part; and one that is gone.
   void join(unsigned worker);
@@ -123,8 +133,9 @@ class SlotStore {
   // with the same timestamps, flags and metas whose memory is one input slot,
   // recycled, and `copied_bytes` says how many bytes were copied. Waits for a
   // slot if the bound does not allow a new one; null if interrupted, or if
-  // there is no slot to wait for.
-  BufferPtr bring_in(BufferPtr buffer, std::uint64_t& copied_bytes);
+  // there is no slot to wait for: then `why` (nullable) is the reason.
+  BufferPtr bring_in(BufferPtr buffer, std::uint64_t& copied_bytes,
+                     os::Error* why = nullptr);
   // Whether slots are about to run out: a frame that leaves unchanged had
   // better not take its own along.
   bool is_short() const;
@@ -154,7 +165,7 @@ class SlotStore {
   bool has_room_for_result(unsigned worker, std::uint64_t bytes) const;
   std::unique_ptr<ResultSlot> make_result_slot(
       unsigned worker, std::uint64_t bytes, std::function<void()> on_released,
-      std::string& why);
+      os::Error& why);
 
   // Lets go of what waits to be used again: pools, recycled copies.
   void drop_unused();

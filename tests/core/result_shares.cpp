@@ -76,6 +76,20 @@ TEST(ResultShares, ReplaceAGuessByWhatIsAskedFor) {
   EXPECT_EQ(sut.least(), 6 * kSlot);
 }
 
+TEST(ResultShares, CountTheWorkersThatLackASlot) {
+  ResultShares sut = of_three_workers();
+  EXPECT_EQ(sut.workers(), 3U);
+  EXPECT_EQ(sut.lacking(), 3U) << "of any size";
+  EXPECT_EQ(sut.lacking_besides(1, kSlot), 2U);
+  sut.on_made(kSlot);
+  sut.add_free(0, kSlot);
+  EXPECT_EQ(sut.lacking(), 2U);
+  EXPECT_EQ(sut.lacking_besides(1, kSlot), 1U);
+  EXPECT_EQ(sut.lacking_besides(1, kSlot + 1), 2U) << "too small";
+  sut.remove_free(0, kSlot);
+  EXPECT_EQ(sut.lacking(), 3U);
+}
+
 TEST(ResultShares, EndWithTheWorkers) {
   ResultShares sut = of_three_workers();
   EXPECT_TRUE(sut.is_untouched());

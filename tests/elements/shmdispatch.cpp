@@ -747,6 +747,26 @@ void expect_names_the_limit(const std::string& error, const char* least) {
   EXPECT_FALSE(has(error, "worker-command")) << error;
 }
 
+// Downstream keeps all that leaves. Three quarters of them are the
+// application's.
+TEST(OpenFiles, AreLeftToTheApplication) {
+  constexpr std::size_t kLimit = 320;
+  constexpr std::uint64_t kFrames = 200;
+  for (const std::string stage : {"stage=identity ", kNewBufferStage}) {
+    const std::size_t before = open_descriptors();
+    Harness sut(stage + "max-workers=1", {.caps = kColourCaps});
+    const FewDescriptors few(kLimit - before);
+    for (std::uint64_t i = 0; i < kFrames; ++i) {
+      ASSERT_EQ(sut.push(sut.frame(i)), GST_FLOW_OK);
+      sut.wait_for_stat("applied", i + 1);
+    }
+    EXPECT_LE(open_descriptors(), before + kLimit / 4 + 20) << stage;
+    EXPECT_GE(open_descriptors(), before + kLimit / 8) << stage;
+    for (std::uint64_t i = 0; i < kFrames; ++i)
+      EXPECT_EQ(GST_BUFFER_PTS(sut.pull().get()), i * kFrameDuration);
+  }
+}
+
 TEST(OpenFiles, ThatAreTooFewAreAnErrorThatNamesTheLimit) {
   // What this process opens once and keeps: plugins, and threads.
   Pipeline first(std::string(kBoundedSource) + kNewBufferStage + "! fakesink");

@@ -162,6 +162,27 @@ BufferPtr acquire(GstBufferPool* pool) {
 
 // ---- The bound -------------------------------------------------------------
 
+class OpenFilesLimit {
+ public:
+  explicit OpenFilesLimit(rlim_t files) {
+    getrlimit(RLIMIT_NOFILE, &before_);
+    rlimit limit = before_;
+    limit.rlim_cur = files;
+    EXPECT_EQ(setrlimit(RLIMIT_NOFILE, &limit), 0);
+  }
+  ~OpenFilesLimit() { setrlimit(RLIMIT_NOFILE, &before_); }
+  OpenFilesLimit(const OpenFilesLimit&) = delete;
+  OpenFilesLimit& operator=(const OpenFilesLimit&) = delete;
+
+  // No further one.
+  static rlim_t all_in_use() {
+    return static_cast<rlim_t>(os::UniqueFd(dup(0)).get());
+  }
+
+ private:
+  rlimit before_{};
+};
+
 TEST(SlotBudget, GivesAllOrNothing) {
   process::SlotBudget sut;
   sut.set_max_bytes(100);
@@ -239,6 +260,65 @@ TEST(SlotBudget, GivesAWorkerWithoutASlotWhatThereIs) {
   sut.on_free(0, 10);
   sut.on_used(0, 10);
   EXPECT_TRUE(sut.reserve_result(0, 90));
+}
+
+// The rest is the application's.
+TEST(SlotBudget, TakesAQuarterOfTheFilesOfTheProcess) {
+  const OpenFilesLimit limit(80);
+  process::SlotBudget sut;
+  process::SlotBudget another;
+  for (int i = 0; i < 12; ++i) EXPECT_TRUE(sut.reserve(1)) << i;
+  EXPECT_FALSE(sut.leaves_half(1));
+  for (int i = 0; i < 8; ++i) EXPECT_TRUE(another.reserve(1)) << i;
+  for (process::SlotBudget* each : {&sut, &another}) {
+    EXPECT_FALSE(each->reserve(1));
+    EXPECT_FALSE(each->reserve_result(0, 1));
+    EXPECT_FALSE(each->has_room_for(0));
+    EXPECT_FALSE(each->has_room_for_result(0, 0));
+    EXPECT_TRUE(each->lacks_files());
+  }
+  another.give_back(1);
+  EXPECT_TRUE(sut.has_room_for(1, 1));
+  EXPECT_FALSE(sut.has_room_for(1, 2));
+  EXPECT_TRUE(sut.reserve(1));
+  for (int i = 0; i < 13; ++i) sut.give_back(1);
+  for (int i = 0; i < 7; ++i) another.give_back(1);
+  EXPECT_TRUE(sut.leaves_half(1));
+  EXPECT_EQ(sut.level(), 0U);
+}
+
+TEST(SlotBudget, KeepsAFileForEachWorker) {
+  const OpenFilesLimit limit(40);
+  process::SlotBudget sut;
+  sut.join(0);
+  sut.join(1);
+  EXPECT_FALSE(sut.exceeds_files(8));
+  EXPECT_TRUE(sut.exceeds_files(9));
+  for (int i = 0; i < 8; ++i) EXPECT_TRUE(sut.reserve(1)) << i;
+  EXPECT_FALSE(sut.reserve(1));
+  EXPECT_TRUE(sut.reserve_result(0, 1));
+  sut.on_free(0, 1);
+  EXPECT_FALSE(sut.reserve_result(0, 1)) << "the last one is for worker 1";
+  EXPECT_TRUE(sut.reserve_result(1, 1));
+  for (int i = 0; i < 10; ++i) sut.give_back(1);
+}
+
+// Also those of parts of them.
+TEST(SlotBudget, GivesFilesBackWithTheSlots) {
+  const OpenFilesLimit limit(80);
+  SlotStore store;
+  for (int round = 0; round < 3; ++round) {
+    std::vector<MemoryPtr> slots;
+    for (int i = 0; i < 9; ++i) {
+      slots.push_back(alloc(store, 1));
+      EXPECT_NE(file_id(slots.back().get()), 0U) << round << i;
+      slots.emplace_back(gst_memory_share(slots.back().get(), 0, 1));
+    }
+    slots.clear();
+    store.drop_unused();
+    EXPECT_TRUE(store.budget().has_room_for(1, 20));
+    EXPECT_FALSE(store.budget().has_room_for(1, 21));
+  }
 }
 
 // ---- One slot --------------------------------------------------------------
@@ -430,34 +510,24 @@ TEST(Slot, OfHugePagesIsSealedAndCountedLikeOthers) {
   EXPECT_NE(ftruncate(fd_of(memory.get()), 0), 0);
 }
 
-// As many as are open, and no more.
-class NoMoreDescriptors {
- public:
-  NoMoreDescriptors() {
-    getrlimit(RLIMIT_NOFILE, &before_);
-    const os::UniqueFd next(dup(0));
-    rlimit limit = before_;
-    limit.rlim_cur = static_cast<rlim_t>(next.get());
-    EXPECT_EQ(setrlimit(RLIMIT_NOFILE, &limit), 0);
-  }
-  ~NoMoreDescriptors() { setrlimit(RLIMIT_NOFILE, &before_); }
-
- private:
-  rlimit before_{};
-};
+;
 
 TEST(Slot, WithoutADescriptorIsPlainMemory) {
   SlotStore sut;
-  const NoMoreDescriptors none;
+  const OpenFilesLimit none(OpenFilesLimit::all_in_use());
   const MemoryPtr memory = alloc(sut, 1000);
   ASSERT_TRUE(memory);
   EXPECT_EQ(file_id(memory.get()), 0U);
-  std::string why;
+  os::Error why;
   EXPECT_FALSE(sut.make_result_slot(
       0, 1000, [] {}, why));
-  EXPECT_NE(why.find("Too many open files"), std::string::npos) << why;
+  EXPECT_NE(why.text().find("Too many open files"), std::string::npos)
+      << why.text();
   std::uint64_t copied = 0;
-  EXPECT_FALSE(sut.bring_in(plain_buffer(1000, 1), copied));
+  why = {};
+  EXPECT_FALSE(sut.bring_in(plain_buffer(1000, 1), copied, &why));
+  EXPECT_NE(why.text().find("Too many open files"), std::string::npos)
+      << why.text();
   EXPECT_EQ(sut.budget().level(), 0U);
 }
 
@@ -626,6 +696,16 @@ TEST(OfferedPool, OfWhatCannotBeHadIsAnErrorThatSaysWhatWouldHelp) {
   EXPECT_NE(text.find(std::to_string(5 * kFrameSlot) + " would do"),
             std::string::npos)
       << text;
+  EXPECT_EQ(sut.budget().level(), 0U);
+}
+
+TEST(OfferedPool, OfMoreFilesThanThereMayBeIsAnErrorThatSaysSo) {
+  const OpenFilesLimit limit(16);
+  SlotStore sut;
+  const QueryPtr query = allocation_query(kFrameCaps);
+  auto offered = sut.offer_pool(query.get(), 5);
+  ASSERT_FALSE(offered);
+  EXPECT_EQ(offered.error().code, EMFILE);
   EXPECT_EQ(sut.budget().level(), 0U);
 }
 
@@ -1090,8 +1170,12 @@ TEST(BringIn, DoesNotWaitWhereNothingIsOut) {
   SlotStore sut;
   sut.budget().set_max_bytes(kPage);
   std::uint64_t copied = 1;
-  EXPECT_FALSE(sut.bring_in(plain_buffer(kFrame, 1), copied));
+  os::Error why;
+  EXPECT_FALSE(sut.bring_in(plain_buffer(kFrame, 1), copied, &why));
   EXPECT_EQ(copied, 0U);
+  EXPECT_NE(why.text().find(std::to_string(kFrameSlot) + " would do"),
+            std::string::npos)
+      << why.text();
 }
 
 // ---- Result slots ----------------------------------------------------------
@@ -1101,10 +1185,10 @@ using ResultSlotPtr = std::unique_ptr<SlotStore::ResultSlot>;
 ResultSlotPtr result_slot(
     SlotStore& store, std::uint64_t bytes,
     std::function<void()> on_released = [] {}) {
-  std::string why;
+  os::Error why;
   ResultSlotPtr slot =
       store.make_result_slot(0, bytes, std::move(on_released), why);
-  EXPECT_EQ(why, "");
+  EXPECT_EQ(why.text(), "");
   return slot;
 }
 
@@ -1200,19 +1284,19 @@ TEST(ResultSlot, MayBeHandedOutAgainWhenItIsReleased) {
 TEST(ResultSlot, BeyondTheBoundIsNoneAndSaysWhy) {
   SlotStore store;
   store.budget().set_max_bytes(kPage);
-  std::string why;
+  os::Error why;
   EXPECT_FALSE(store.make_result_slot(
       0, kPage + 1, [] {}, why));
-  EXPECT_NE(why.find("max-bytes"), std::string::npos) << why;
+  EXPECT_NE(why.text().find("max-bytes"), std::string::npos) << why.text();
   EXPECT_EQ(store.budget().level(), 0U);
 }
 
 TEST(ResultSlot, ThatTheMachineHasNotIsNoneAndSaysWhy) {
   SlotStore store;
-  std::string why;
+  os::Error why;
   EXPECT_FALSE(store.make_result_slot(
       0, std::uint64_t{1} << 50, [] {}, why));
-  EXPECT_NE(why.find("cannot reserve"), std::string::npos) << why;
+  EXPECT_NE(why.text().find("cannot reserve"), std::string::npos) << why.text();
   EXPECT_EQ(store.budget().level(), 0U);
 }
 

@@ -61,10 +61,10 @@ class OtherSide {
 
   SlotName send_result_slot(std::uint64_t bytes) {
     const SlotName name{.index = next_index_++, .generation = 1};
-    std::string why;
+    os::Error why;
     auto slot = store.make_result_slot(
         0, bytes, [] {}, why);
-    EXPECT_TRUE(slot) << why;
+    EXPECT_TRUE(slot) << why.text();
     EXPECT_STREQ(worker.add(name, SlotClass::kResult, slot->bytes(),
                             os::UniqueFd::duplicate(slot->fd())),
                  nullptr);
