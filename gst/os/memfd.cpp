@@ -111,6 +111,11 @@ bool keeps_size(int fd) {
   return status && is_no_file(*status) && size_of(fd) > 0;
 }
 
+bool free_pages(int fd) {
+  return fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0,
+                   static_cast<off_t>(size_of(fd))) == 0;
+}
+
 std::size_t size_of(int fd) {
   const std::optional<struct stat> status = stat_of(fd);
   if (!status) return 0;

@@ -38,6 +38,9 @@ enum class Seal { kSize, kSizeAndNoNewWriters };
 // Whether nobody can make it smaller: a shared memory that is sealed, or one
 // that is no file (a DMA buffer). It may still grow.
 bool keeps_size(int fd);
+// Gives all pages back to the system, whoever has them mapped: who looks sees
+// zeros, on new pages. False: they are sealed against it (or it is no memfd).
+bool free_pages(int fd);
 // 0 if it has none. Leaves its position as it is.
 std::size_t size_of(int fd);
 

@@ -84,11 +84,10 @@ std::optional<protocol::MemoryRecord> LentSlots::name_input(GstMemory* memory,
 SlotName LentSlots::slot_of_locked(
     const std::shared_ptr<const SharedFile>& file, GstMemory* memory) {
   const auto found = files_.find(file->id);
-  if (found != files_.end()) return found->second.slot;
-  forget_files_locked();
+  if (found != files_.end()) return found->second;
   const SlotName slot =
       *ownership_.give(SlotOwnership::SlotKind::kInput, file->bytes);
-  files_[file->id] = {file, slot};
+  files_[file->id] = slot;
   // A result of another element's is an input here.
   const bool is_in_place =
       may_write_inputs_ && file->slot_class == protocol::SlotClass::kInPlace;
@@ -99,15 +98,15 @@ SlotName LentSlots::slot_of_locked(
   return slot;
 }
 
-void LentSlots::forget_files_locked() {
-  std::erase_if(files_, [&](const auto& entry) {
-    if (!entry.second.file.expired()) return false;
-    MessageFields fields;
-    add_slot(fields, entry.second.slot);
-    channel_.send(protocol::kMessageSlotGone, fields);
-    ownership_.take_back(entry.second.slot);
-    return true;
-  });
+void LentSlots::on_file_gone(std::uint64_t id) {
+  const std::lock_guard lock(mutex_);
+  const auto file = files_.find(id);
+  if (file == files_.end()) return;
+  MessageFields fields;
+  add_slot(fields, file->second);
+  channel_.send(protocol::kMessageSlotGone, fields);
+  ownership_.take_back(file->second);
+  files_.erase(file);
 }
 
 void LentSlots::send_slot_locked(SlotName slot, protocol::SlotClass slot_class,

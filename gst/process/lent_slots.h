@@ -19,6 +19,7 @@
 #include "core/slot_ownership.h"
 #include "process/channel.h"
 #include "process/in_flight.h"
+#include "process/shared_file.h"
 #include "process/slots.h"
 #include "process/worker_memory.h"
 
@@ -35,7 +36,8 @@ struct NamedMemories {
   std::map<std::uint32_t, MemoryPtr> results;
 };
 
-class LentSlots : public std::enable_shared_from_this<LentSlots> {
+class LentSlots final : public FileWatcher,
+                        public std::enable_shared_from_this<LentSlots> {
  public:
   // All are borrowed and outlive this, but for released memory that comes back
   // after close(). `worker`: its number.
@@ -73,17 +75,16 @@ class LentSlots : public std::enable_shared_from_this<LentSlots> {
   MemoryPtr use(const core::protocol::MemoryRecord& record,
                 NamedMemories& report, std::string& problem);
 
+  // The worker is told at once: while it has the file mapped, its pages are in
+  // use, whatever is counted here.
+  void on_file_gone(std::uint64_t id) override;
+
   // The worker is gone. What downstream still has stays downstream's.
   void close();
 
  private:
-  struct KnownFile {
-    std::weak_ptr<const SharedFile> file;
-    core::SlotName slot;
-  };
   core::SlotName slot_of_locked(const std::shared_ptr<const SharedFile>& file,
                                 GstMemory* memory);
-  void forget_files_locked();
   void send_slot_locked(core::SlotName slot,
                         core::protocol::SlotClass slot_class,
                         std::uint64_t bytes, int fd);
@@ -102,7 +103,7 @@ class LentSlots : public std::enable_shared_from_this<LentSlots> {
   bool is_closed_ = false;
   core::protocol::Transport transport_ = core::protocol::Transport::kRing;
   core::SlotOwnership ownership_;
-  std::map<std::uint64_t, KnownFile> files_;  // by SharedFile::id
+  std::map<std::uint64_t, core::SlotName> files_;  // by SharedFile::id
   std::map<std::uint32_t, std::unique_ptr<SlotStore::ResultSlot>> results_;
   std::uint32_t released_ = 0;
   bool was_refused_ = false;  // the last slot, although there was room

@@ -111,6 +111,7 @@ void ProcessWorker::open_channel(os::UniqueFd socket,
   slots_ =
       std::make_shared<LentSlots>(number_, *host_.slots, *channel_, commands_,
                                   reports_, setup.may_write_inputs);
+  watch_files(slots_);
   reader_.emplace(*slots_, this);
   writer_.emplace(*slots_, requests_);
   MessageFields fields;

@@ -6,6 +6,8 @@
 #include <deque>
 #include <map>
 #include <mutex>
+#include <utility>
+#include <vector>
 
 #include <gst/allocators/gstdmabuf.h>
 
@@ -30,6 +32,7 @@ class Register {
   FilePtr find_or_add(GstMemory* memory, core::protocol::SlotClass slot_class,
                       bool is_foreign);
   void forget(const SharedFile& file);
+  void watch(std::weak_ptr<FileWatcher> watcher);
   void forget_recent();
 
  private:
@@ -43,6 +46,7 @@ class Register {
   std::mutex mutex_;
   std::map<os::FileIdentity, Known> known_;
   std::deque<FilePtr> recent_;  // foreign ones, the last used in front
+  std::vector<std::weak_ptr<FileWatcher>> watchers_;
 };
 
 // Memories may be freed until the process ends: never destroyed.
@@ -121,10 +125,22 @@ void Register::keep_locked(const FilePtr& file, FilePtr& dropped) {
 
 // The file may be known anew by now.
 void Register::forget(const SharedFile& file) {
+  std::vector<std::weak_ptr<FileWatcher>> watchers;
+  {
+    const std::lock_guard lock(mutex_);
+    const auto known = known_.find(file.file);
+    if (known != known_.end() && known->second.file.expired())
+      known_.erase(known);
+    watchers = watchers_;
+  }
+  for (const std::weak_ptr<FileWatcher>& each : watchers)
+    if (const auto watcher = each.lock()) watcher->on_file_gone(file.id);
+}
+
+void Register::watch(std::weak_ptr<FileWatcher> watcher) {
   const std::lock_guard lock(mutex_);
-  const auto known = known_.find(file.file);
-  if (known != known_.end() && known->second.file.expired())
-    known_.erase(known);
+  std::erase_if(watchers_, [](const auto& each) { return each.expired(); });
+  watchers_.push_back(std::move(watcher));
 }
 
 void Register::forget_recent() {
@@ -143,6 +159,10 @@ GstMemory* whole_of(GstMemory* memory) {
 
 void register_slot(GstMemory* memory, core::protocol::SlotClass slot_class) {
   the_register().find_or_add(memory, slot_class, false);
+}
+
+void watch_files(std::weak_ptr<FileWatcher> watcher) {
+  the_register().watch(std::move(watcher));
 }
 
 void forget_unused_files() { the_register().forget_recent(); }

@@ -22,12 +22,19 @@ GType gst_dispatch_slot_fd_allocator_get_type();
 G_DEFINE_TYPE(GstDispatchSlotFdAllocator, gst_dispatch_slot_fd_allocator,
               GST_TYPE_FD_ALLOCATOR);
 
+// A worker may keep mapped what it handed back. Of inputs, whose pages are
+// sealed, the workers have been told.
+static void give_back_pages(GstMemory* slot) {
+  (void)dispatch::os::free_pages(gst_fd_memory_get_fd(slot));
+}
+
 // The parent of a part has been let go of already, but is still named.
 static void gst_dispatch_slot_fd_allocator_free(GstAllocator* allocator,
                                                 GstMemory* memory) {
   auto* const self = reinterpret_cast<GstDispatchSlotFdAllocator*>(allocator);
   const bool is_slot = memory->parent == nullptr;
   const gsize bytes = memory->maxsize;
+  if (is_slot) give_back_pages(memory);
   GST_ALLOCATOR_CLASS(gst_dispatch_slot_fd_allocator_parent_class)
       ->free(allocator, memory);
   if (is_slot) self->budget->give_back(bytes);

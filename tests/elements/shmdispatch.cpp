@@ -27,6 +27,8 @@
 #include "core/worker_protocol.h"
 #include "element_harness.h"
 #include "os/memfd.h"
+#include "patience.h"
+#include "process/slots.h"
 #include "recording.h"
 
 namespace dispatch::test {
@@ -479,6 +481,36 @@ TEST(ZeroCopy, ResultsBeyondTheLastSlotOfAWorkerAreCopied) {
   EXPECT_EQ(sut.stats()["copies"], kFrames - (kSlots - 1));
   for (std::uint64_t i = 0; i < kFrames; ++i)
     EXPECT_EQ(GST_BUFFER_PTS(sut.pull().get()), i * kFrameDuration);
+}
+
+// How many slots a process has mapped.
+std::size_t mapped_slots(pid_t pid) {
+  std::ifstream maps("/proc/" + std::to_string(pid) + "/maps");
+  std::size_t count = 0;
+  for (std::string line; std::getline(maps, line);)
+    if (has(line, "gst-dispatch-slot")) ++count;
+  return count;
+}
+
+// Else its pages would be in use, although they are not counted any more.
+TEST(ZeroCopy, AWorkerAtRestUnmapsWhatIsGone) {
+  Harness sut("stage=identity max-workers=1");
+  const pid_t worker = workers().at(0);
+  auto others = std::make_unique<process::SlotStore>();
+  const BufferPtr plain = numbered_buffer(0);
+  BufferPtr frame(
+      gst_buffer_new_allocate(others->allocator(), kFrameBytes, nullptr));
+  gst_buffer_copy_into(frame.get(), plain.get(), GST_BUFFER_COPY_METADATA, 0,
+                       -1);
+  ASSERT_EQ(sut.push(std::move(frame)), GST_FLOW_OK);
+  sut.pull().reset();
+  EXPECT_EQ(mapped_slots(worker), 1U);
+  others.reset();
+  const auto until = std::chrono::steady_clock::now() + kPatience;
+  while (mapped_slots(worker) != 0) {
+    if (std::chrono::steady_clock::now() > until) give_up("the unmapping");
+    std::this_thread::yield();
+  }
 }
 
 // ---- Many buffers for one frame --------------------------------------------

@@ -8,6 +8,7 @@
 #include <gtest/gtest.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -23,6 +24,7 @@
 #include <gst/video/video.h>
 
 #include "element_harness.h"
+#include "process/shared_file.h"
 
 namespace dispatch::test {
 namespace {
@@ -601,6 +603,33 @@ TEST(SharedFile, IsKnownAgainWhenItComesAgain) {
   for (int i = 0; i < 70; ++i)
     file_id(fd_memory(foreign_file(kPage), kPage).get());
   EXPECT_NE(id_of_next(), id);
+}
+
+class Mourner final : public process::FileWatcher {
+ public:
+  void on_file_gone(std::uint64_t id) override { gone.push_back(id); }
+  std::vector<std::uint64_t> gone;
+};
+
+TEST(SharedFile, IsMournedOnceByThoseWhoWatch) {
+  const auto watcher = std::make_shared<Mourner>();
+  auto former = std::make_shared<Mourner>();
+  process::watch_files(watcher);
+  process::watch_files(former);
+  former.reset();
+  SlotStore store;
+  MemoryPtr memory = alloc(store, 1000);
+  const std::uint64_t id = file_id(memory.get());
+  MemoryPtr part(gst_memory_share(memory.get(), 0, 10));
+  memory.reset();
+  store.drop_unused();
+  const auto is_told = [&] {
+    return std::count(watcher->gone.begin(), watcher->gone.end(), id);
+  };
+  EXPECT_EQ(is_told(), 0) << "a part of it is here";
+  EXPECT_EQ(file_id(part.get()), id);
+  part.reset();
+  EXPECT_EQ(is_told(), 1);
 }
 
 TEST(SharedFile, IsForgottenWithWhatIsUnused) {
@@ -1258,6 +1287,25 @@ TEST(ResultSlot, ThatIsDestroyedIsItsLastUsers) {
   sut = result_slot(store, pages(1));
   sut.reset();
   EXPECT_EQ(store.budget().level(), 0U);
+}
+
+// A worker may keep it mapped, whatever it said.
+TEST(ResultSlot, ThatIsDestroyedLeavesItsPagesToNobody) {
+  SlotStore store;
+  ResultSlotPtr sut = result_slot(store, pages(3));
+  const os::UniqueFd kept = os::UniqueFd::duplicate(sut->fd());
+  auto mapping =
+      os::Mapping::make(kept.get(), 3 * kPage, os::Mapping::Access::kReadWrite);
+  ASSERT_TRUE(mapping);
+  mapping->data()[kPage] = std::byte{7};
+  struct stat status {};
+  ASSERT_EQ(fstat(kept.get(), &status), 0);
+  EXPECT_EQ(status.st_blocks, 3 * 8);
+  sut.reset();
+  ASSERT_EQ(fstat(kept.get(), &status), 0);
+  EXPECT_EQ(status.st_blocks, 0);
+  EXPECT_EQ(status.st_size, off_t{3 * kPage});
+  EXPECT_EQ(mapping->data()[kPage], std::byte{0});
 }
 
 TEST(ResultSlot, MayBeDestroyedWhenItIsReleased) {
