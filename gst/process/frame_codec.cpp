@@ -38,6 +38,12 @@ void apply(const protocol::BufferRecord& record, GstBuffer* buffer) {
   GST_MINI_OBJECT_FLAG_SET(buffer, record.flags & settable);
 }
 
+stage::Frame frame_of(stage::MiniObjectPtr item) {
+  return GST_IS_BUFFER(item.get())
+             ? stage::Frame(GST_BUFFER_CAST(item.release()))
+             : stage::Frame(GST_BUFFER_LIST_CAST(item.release()));
+}
+
 void copy_metas(GstBuffer* from, GstBuffer* to) {
   static const GQuark keeps_memory =
       g_quark_from_static_string(GST_META_TAG_MEMORY_REFERENCE_STR);

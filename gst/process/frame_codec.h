@@ -34,6 +34,9 @@ bool write_frame(const stage::Frame& frame, const NameMemoryFn& name,
 core::protocol::BufferRecord describe(GstBuffer* buffer);
 void apply(const core::protocol::BufferRecord& record, GstBuffer* buffer);
 
+// Something that left a stage and is no event.
+stage::Frame frame_of(stage::MiniObjectPtr item);
+
 // Copies the metas of a buffer (transfer none) whose content is copied to
 // another memory: all but those that hold on to the old one.
 void copy_metas(GstBuffer* from, GstBuffer* to);

@@ -480,11 +480,16 @@ void ProcessWorker::refuse_copy(JobResult& result, bool is_for_want_of_memory) {
 // each.
 void ProcessWorker::empty_slots(JobResult& result) {
   for (stage::MiniObjectPtr& item : result.outputs) {
-    if (!GST_IS_BUFFER(item.get())) continue;
-    BufferPtr copy = out_of_slots(BufferPtr(GST_BUFFER_CAST(item.release())));
-    ++result.copied_buffers;
-    result.copied_bytes += gst_buffer_get_size(copy.get());
-    item.reset(GST_MINI_OBJECT_CAST(copy.release()));
+    if (GST_IS_EVENT(item.get())) continue;
+    stage::Frame frame = frame_of(std::move(item));
+    frame.map([&](BufferPtr buffer) {
+      BufferPtr emptied = out_of_slots(stage::share(buffer.get()));
+      if (emptied == buffer) return buffer;
+      ++result.copied_buffers;
+      result.copied_bytes += gst_buffer_get_size(emptied.get());
+      return emptied;
+    });
+    item = frame.take();
   }
 }
 

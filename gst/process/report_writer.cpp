@@ -7,12 +7,6 @@ namespace dispatch::process {
 
 namespace {
 
-stage::Frame frame_of(stage::MiniObjectPtr item) {
-  return GST_IS_BUFFER(item.get())
-             ? stage::Frame(GST_BUFFER_CAST(item.release()))
-             : stage::Frame(GST_BUFFER_LIST_CAST(item.release()));
-}
-
 bool is_empty_list(GstMiniObject* item) {
   return GST_IS_BUFFER_LIST(item) &&
          gst_buffer_list_length(GST_BUFFER_LIST_CAST(item)) == 0;

@@ -5,6 +5,7 @@
 #include <cstring>
 
 #include "process/meta_codec.h"
+#include "process/slot_memory.h"
 
 namespace dispatch::process {
 
@@ -63,6 +64,20 @@ void copy_kept_metas(GstBuffer* from, GstBuffer* to, bool keeps_caps,
   }
 }
 
+// Not by the memory's own function, which prefers another slot.
+MemoryPtr plain_copy(GstMemory* memory) {
+  GstMapInfo from;
+  if (!gst_memory_map(memory, &from, GST_MAP_READ)) return nullptr;
+  MemoryPtr copy(gst_allocator_alloc(nullptr, from.size, nullptr));
+  GstMapInfo to;
+  if (copy && gst_memory_map(copy.get(), &to, GST_MAP_WRITE)) {
+    std::copy_n(from.data, from.size, to.data);
+    gst_memory_unmap(copy.get(), &to);
+  }
+  gst_memory_unmap(memory, &from);
+  return copy;
+}
+
 }  // namespace
 
 BufferPtr make_result(const ParsedBuffer& parsed, GstBuffer* original,
@@ -97,7 +112,24 @@ BufferPtr make_result(const ParsedBuffer& parsed, GstBuffer* original,
 }
 
 BufferPtr out_of_slots(BufferPtr buffer) {
-  return BufferPtr(gst_buffer_copy_deep(buffer.get()));
+  bool has_copied = false;
+  BufferPtr result(gst_buffer_new());
+  for (guint i = 0; i < gst_buffer_n_memory(buffer.get()); ++i) {
+    MemoryPtr memory(gst_buffer_get_memory(buffer.get(), i));
+    if (is_slot(memory.get())) {
+      memory = plain_copy(memory.get());
+      if (!memory) return buffer;
+      has_copied = true;
+    }
+    gst_buffer_append_memory(result.get(), memory.release());
+  }
+  if (!has_copied) return buffer;
+  gst_buffer_copy_into(result.get(), buffer.get(),
+                       static_cast<GstBufferCopyFlags>(
+                           GST_BUFFER_COPY_FLAGS | GST_BUFFER_COPY_TIMESTAMPS),
+                       0, -1);
+  copy_metas(buffer.get(), result.get());
+  return result;
 }
 
 }  // namespace dispatch::process

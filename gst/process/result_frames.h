@@ -34,8 +34,8 @@ BufferPtr make_result(const ParsedBuffer& parsed, GstBuffer* original,
                       const ParsedBuffer* sent, const ResultFormat& format,
                       const FindMemoryFn& find, std::string& problem);
 
-// A buffer of plain memory with all that `buffer` has: its slots are free when
-// it is let go of.
+// A buffer with all that `buffer` has, but in plain memory where that lay in
+// slots, which are free when it is let go of. The same one if none did.
 BufferPtr out_of_slots(BufferPtr buffer);
 
 }  // namespace dispatch::process

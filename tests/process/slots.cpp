@@ -24,6 +24,7 @@
 #include <gst/video/video.h>
 
 #include "element_harness.h"
+#include "process/result_frames.h"
 #include "process/shared_file.h"
 
 namespace dispatch::test {
@@ -1205,6 +1206,43 @@ TEST(BringIn, DoesNotWaitWhereNothingIsOut) {
   EXPECT_NE(why.text().find(std::to_string(kFrameSlot) + " would do"),
             std::string::npos)
       << why.text();
+}
+
+// ---- Out of them -----------------------------------------------------------
+
+// Also where another slot waits: it would not be free.
+TEST(OutOfSlots, IsPlainMemoryWithAllThatTheBufferHas) {
+  SlotStore store;
+  for (int i = 0; i < 2; ++i) (void)alloc(store, kFrame);
+  MemoryPtr waits = alloc(store, kFrame);
+  BufferPtr buffer(gst_buffer_new());
+  gst_buffer_append_memory(buffer.get(), alloc(store, kFrame).release());
+  gst_buffer_append_memory(buffer.get(),
+                           gst_allocator_alloc(nullptr, 10, nullptr));
+  waits.reset();
+  gst_buffer_memset(buffer.get(), 0, 7, kFrame + 10);
+  GST_BUFFER_PTS(buffer.get()) = 5;
+  GST_BUFFER_FLAG_SET(buffer.get(), GST_BUFFER_FLAG_MARKER);
+  gst_buffer_add_video_meta(buffer.get(), GST_VIDEO_FRAME_FLAG_NONE,
+                            GST_VIDEO_FORMAT_I420, 320, 240);
+  GstMemory* const plain = gst_buffer_peek_memory(buffer.get(), 1);
+
+  const BufferPtr sut = process::out_of_slots(stage::share(buffer.get()));
+  ASSERT_EQ(gst_buffer_n_memory(sut.get()), 2U);
+  EXPECT_EQ(file_id(gst_buffer_peek_memory(sut.get(), 0)), 0U);
+  EXPECT_EQ(gst_buffer_peek_memory(sut.get(), 1), plain) << "not in a slot";
+  EXPECT_EQ(GST_BUFFER_PTS(sut.get()), 5U);
+  EXPECT_TRUE(GST_BUFFER_FLAG_IS_SET(sut.get(), GST_BUFFER_FLAG_MARKER));
+  EXPECT_NE(gst_buffer_get_video_meta(sut.get()), nullptr);
+  EXPECT_EQ(gst_buffer_get_size(sut.get()), kFrame + 10);
+  guint8 last = 0;
+  gst_buffer_extract(sut.get(), kFrame - 1, &last, 1);
+  EXPECT_EQ(last, 7);
+}
+
+TEST(OutOfSlots, IsTheSameBufferWhereNothingIsInThem) {
+  const BufferPtr plain = plain_buffer(kFrame, 1);
+  EXPECT_EQ(process::out_of_slots(stage::share(plain.get())), plain);
 }
 
 // ---- Result slots ----------------------------------------------------------
