@@ -447,8 +447,9 @@ bool ProcessWorker::decode(InFlight& flight, const TakenReport& taken,
       answer && flight.job.query &&
       decode_answer(answer->value, flight.job.query.get()))
     result.answer = std::move(flight.job.query);
+  const auto buffers = static_cast<unsigned>(flight.inputs.size());
   if ((report.flags & protocol::kKeepsInputs) != 0) keep_inputs(flight);
-  const bool is_short = slots_->is_starved() || host_.slots->is_short();
+  const bool is_short = slots_->is_starved() || host_.slots->is_short(buffers);
   const bool was_copied = result.copied_buffers != 0;
   if (is_short) empty_slots(result);
   if (result.copied_buffers != 0 && *host_.requires_zero_copy)

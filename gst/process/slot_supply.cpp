@@ -32,7 +32,7 @@ void SlotSupply::set_input_class(core::protocol::SlotClass slot_class) {
 
 void SlotSupply::note_size(std::uint64_t bytes) {
   const std::lock_guard lock(mutex_);
-  frame_bytes_ = bytes;
+  frame_bytes_ = os::whole_pages(with_spare(bytes), pages_);
 }
 
 MemoryPtr SlotSupply::take(std::uint64_t bytes) {
@@ -96,10 +96,11 @@ bool SlotSupply::leaves_room_for_copies(std::uint64_t bytes) const {
          budget_.has_room_for(bytes + frame_bytes_, 2);
 }
 
-bool SlotSupply::is_short() const {
+bool SlotSupply::is_short(unsigned buffers) const {
   const std::lock_guard lock(mutex_);
-  return offered_->waiting() + copies_->waiting() < 2 &&
-         !budget_.has_room_for(2 * frame_bytes_, 2);
+  const unsigned slots = 2 * buffers;
+  return offered_->waiting() + copies_->waiting() < slots &&
+         !budget_.has_room_for(slots * frame_bytes_, slots);
 }
 
 bool SlotSupply::is_interrupted() const {

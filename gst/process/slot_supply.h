@@ -42,9 +42,9 @@ class SlotSupply final : public SlotSource {
   // Whether a slot of `bytes` for something else would leave at least one for
   // copies, without which a frame in other memory could not go on.
   bool leaves_room_for_copies(std::uint64_t bytes) const;
-  // Whether only one more frame would find a slot, and the bound allows no new
-  // one: that last slot must come back.
-  bool is_short() const;
+  // Whether only one more frame of so many buffers would find slots, and the
+  // bound allows no new ones: those last slots must come back.
+  bool is_short(unsigned buffers) const;
   void interrupt(bool on);
 
   // Frees what waits; what is out will not come back.
@@ -67,7 +67,7 @@ class SlotSupply final : public SlotSource {
   os::Pages pages_ = os::Pages::kNormal;
   core::protocol::SlotClass input_class_ = core::protocol::SlotClass::kInput;
   bool is_interrupted_ = false;
-  std::uint64_t frame_bytes_ = 0;  // of the last slot that was asked for
+  std::uint64_t frame_bytes_ = 0;  // what the last one asked for takes
   unsigned promised_ = 0;          // slots, of the last size that was asked for
   Recycler offered_ = std::make_shared<SlotRecycler>();
   Recycler copies_ = std::make_shared<SlotRecycler>();

@@ -243,7 +243,9 @@ BufferPtr SlotStore::bring_in(BufferPtr buffer, std::uint64_t& copied_bytes,
   return copy;
 }
 
-bool SlotStore::is_short() const { return impl_->supply->is_short(); }
+bool SlotStore::is_short(unsigned buffers) const {
+  return impl_->supply->is_short(buffers);
+}
 
 void SlotStore::interrupt(bool on) { impl_->supply->interrupt(on); }
 

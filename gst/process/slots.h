@@ -136,9 +136,9 @@ class SlotStore {
   // there is no slot to wait for: then `why` (nullable) is the reason.
   BufferPtr bring_in(BufferPtr buffer, std::uint64_t& copied_bytes,
                      os::Error* why = nullptr);
-  // Whether slots are about to run out: a frame that leaves unchanged had
-  // better not take its own along.
-  bool is_short() const;
+  // Whether slots are about to run out: a frame of so many buffers that leaves
+  // unchanged had better not take its own along.
+  bool is_short(unsigned buffers) const;
   // Ends waits in bring_in() until interrupt(false).
   void interrupt(bool on);
 

@@ -628,6 +628,26 @@ TEST(MaxBytes, IsNeverExceededByResultsThatAreKept) {
   expect_bounded(kNewBufferStage);
 }
 
+// They are copied out as single ones are.
+TEST(MaxBytes, HoldsForListsThatAreKept) {
+  constexpr std::uint64_t kBound = 10 * 4096;
+  for (const std::string stage : {"stage=identity ", kNewBufferStage}) {
+    Harness sut(stage + "max-workers=1 max-buffers=2 max-bytes=" +
+                    std::to_string(kBound),
+                {.caps = kColourCaps});
+    for (std::uint64_t i = 0; i < 20; ++i) {
+      GstBufferList* const list = gst_buffer_list_new();
+      for (const std::uint64_t number : {2 * i, 2 * i + 1})
+        gst_buffer_list_add(list, numbered_buffer(number).release());
+      ASSERT_EQ(gst_pad_push_list(sut.get()->srcpad, list), GST_FLOW_OK);
+      sut.wait_for_stat("applied", i + 1);
+      EXPECT_LE(level_of(sut.element()), kBound);
+    }
+    for (std::uint64_t i = 0; i < 40; ++i)
+      EXPECT_EQ(GST_BUFFER_PTS(sut.pull().get()), i * kFrameDuration);
+  }
+}
+
 TEST(MaxBytes, IsNeverExceededByFramesThatAreKept) {
   expect_bounded("stage=identity ");
 }
