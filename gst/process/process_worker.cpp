@@ -631,33 +631,50 @@ void ProcessWorker::say_no_slot(const os::Error& why) {
        way_out_of(why, host_.workers, 0, kMoreMemory)});
 }
 
-// The stage may have given something before it asked: that is decoded as a
-// report is.
+// A question in the place of a frame. False: the worker has no such frame, or
+// has not waited for the answer to its last question. `asking` is what is
+// needed to read what the stage gave before; `held` what it points to.
+bool ProcessWorker::begin_question(core::Sequence sequence, InFlight& asking,
+                                   std::vector<MemoryPtr>& held) {
+  const std::lock_guard lock(mutex_);
+  const auto flight = std::find_if(
+      in_flight_.begin(), in_flight_.end(),
+      [&](const InFlight& each) { return each.job.sequence == sequence; });
+  if (flight == in_flight_.end() || is_asking_) return false;
+  is_asking_ = true;
+  asking.job.sticky = flight->job.sticky;
+  asking.job.is_per_stream = flight->job.is_per_stream;
+  asking.inputs = flight->inputs;
+  for (const InputMemory& input : flight->inputs)
+    held.push_back(stage::share(input.memory));
+  return true;
+}
+
+void ProcessWorker::end_question() {
+  const std::lock_guard lock(mutex_);
+  is_asking_ = false;
+}
+
+// What the stage has given before it asked is decoded as a report is.
 MessageFields ProcessWorker::on_pad_query(const IncomingMessage& request) {
   stage::Outputs so_far;
-  const auto payload = request.find(protocol::kFieldPayload);
-  if (payload && !payload->value.empty()) {
-    InFlight asking;
-    std::vector<MemoryPtr> held;  // what `asking` points to
-    {
-      const std::lock_guard lock(mutex_);
-      if (!in_flight_.empty()) {
-        const InFlight& front = in_flight_.front();
-        asking.job.sticky = front.job.sticky;
-        asking.job.is_per_stream = front.job.is_per_stream;
-        asking.inputs = front.inputs;
-        for (const InputMemory& input : front.inputs)
-          held.push_back(stage::share(input.memory));
-      }
-    }
-    std::string problem;
-    if (!asking.job.sticky ||
-        !reader_->read(asking, payload->value, so_far, problem)) {
-      end_because(problem.empty() ? "payload of a query" : problem);
-      return {};
-    }
+  const auto sequence = request.find(protocol::kFieldSequence);
+  if (!sequence) return requests_.pad_query(request, std::move(so_far));
+  InFlight asking;
+  std::vector<MemoryPtr> held;
+  if (!begin_question(sequence->number().value_or(UINT64_MAX), asking, held)) {
+    end_because("query");
+    return {};
   }
-  return requests_.pad_query(request, std::move(so_far));
+  const auto payload = request.find(protocol::kFieldPayload);
+  std::string problem;
+  MessageFields reply;
+  if (!payload || payload->value.empty() ||
+      reader_->read(asking, payload->value, so_far, problem))
+    reply = requests_.pad_query(request, std::move(so_far));
+  end_question();
+  if (!problem.empty()) end_because(problem);
+  return reply;
 }
 
 void ProcessWorker::on_bus_message(const IncomingMessage& message) {

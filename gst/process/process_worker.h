@@ -145,6 +145,9 @@ class ProcessWorker final : public stage::Worker,
   MessageFields on_need_slot(const IncomingMessage& request);
   void say_no_slot(const os::Error& why);
   MessageFields on_pad_query(const IncomingMessage& request);
+  bool begin_question(core::Sequence sequence, InFlight& asking,
+                      std::vector<MemoryPtr>& held);
+  void end_question();
   void on_hung_up(const std::string& violated_field);
   void end_because(const std::string& violated_field);
   void on_gone();
@@ -170,6 +173,7 @@ class ProcessWorker final : public stage::Worker,
   std::optional<stage::Problem> problem_;
   core::protocol::Transport transport_ = core::protocol::Transport::kRing;
   std::deque<InFlight> in_flight_;
+  bool is_asking_ = false;  // in the place of a frame
   std::uint64_t submitted_ = 0;
   std::uint64_t taken_ = 0;
   std::deque<TakenReport> message_reports_;  // of Transport::kMessages

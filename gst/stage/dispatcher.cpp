@@ -472,6 +472,10 @@ void Dispatcher::store_result_locked(Entry& entry, JobResult& result) {
   entry.record.start = result.start;
   entry.record.end = result.end;
   entry.is_done = true;
+  // Of a worker that has died meanwhile: nobody needs the answer.
+  if (entry.question != nullptr &&
+      entry.question->state == Question::State::kWaiting)
+    answer_locked(std::exchange(entry.question, nullptr), false);
 }
 
 void Dispatcher::on_finished(Worker& worker, core::Sequence sequence,
@@ -512,7 +516,9 @@ bool Dispatcher::query_downstream(core::Sequence sequence, GstQuery* query,
                                   Outputs& so_far) {
   Section section(*this);
   Entry* entry = window_.find(sequence);
-  if (is_ended_locked() || entry == nullptr) return false;
+  if (is_ended_locked() || entry == nullptr || entry->is_done ||
+      entry->question != nullptr)
+    return false;
   for (MiniObjectPtr& item : so_far) entry->outputs.push_back(std::move(item));
   so_far.clear();
   Question question{query};

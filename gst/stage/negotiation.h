@@ -129,7 +129,8 @@ class OrderedQuery {
   virtual ~OrderedQuery() = default;
   // Blocks until everything before `sequence` has left, `so_far` (what the
   // stage gave before it asked; taken out) has been pushed and the query has
-  // been answered. False if it was not, or was interrupted.
+  // been answered. False if it was not, was interrupted, or is a second one for
+  // the same frame at the same time; or the frame has ended.
   virtual bool query_downstream(core::Sequence sequence, GstQuery* query,
                                 Outputs& so_far) = 0;
 };

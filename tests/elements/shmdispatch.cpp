@@ -1302,6 +1302,45 @@ INSTANTIATE_TEST_SUITE_P(
       return name;
     });
 
+// ---- Worker programs that ask ----------------------------------------------
+
+std::string broken_by(unsigned worker, const std::string& field) {
+  return "worker" + std::to_string(worker) + " broke the protocol: its '" +
+         field + "' is wrong";
+}
+
+TEST_F(PythonWorker, MayAskInThePlaceOfItsFrame) {
+  Harness sut("stage=identity max-workers=2",
+              running(script("asking_worker.py", "once")));
+  auto pushed = sut.push_in_background(0, 20);
+  for (std::uint64_t i = 0; i < 20; ++i) EXPECT_EQ(sut.pull_number(), i);
+  EXPECT_EQ(pushed.get(), GST_FLOW_OK);
+}
+
+// The second worker asks for its frame, behind one that does not come.
+void ask_behind_a_frame(Harness& sut) {
+  kill(workers().at(0), SIGSTOP);
+  sut.push_range(0, 2);
+}
+
+TEST_F(PythonWorker, ThatAsksTwiceAtOnceIsEndedAndNotInTheWayOfNull) {
+  Harness sut("stage=identity max-workers=2",
+              running(script("asking_worker.py", "twice")));
+  ask_behind_a_frame(sut);
+  const std::string error = wait_for_error(sut.messages());
+  EXPECT_TRUE(has(error, broken_by(1, "query"))) << error;
+  sut.set_state(GST_STATE_NULL);
+  EXPECT_EQ(workers(), std::vector<pid_t>());
+}
+
+TEST_F(PythonWorker, ThatAsksInThePlaceOfAnotherFrameIsEnded) {
+  Harness sut("stage=identity max-workers=1",
+              running(script("asking_worker.py", "elsewhere")));
+  sut.push(0);
+  const std::string error = wait_for_error(sut.messages());
+  EXPECT_TRUE(has(error, broken_by(0, "query"))) << error;
+}
+
 // ---- Worker programs that do not start -------------------------------------
 
 // The error of an element that runs `command`.

@@ -1,0 +1,69 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""A worker program for shmdispatch that asks for an allocation in each frame.
+
+Else it is inverting_worker.py.
+
+Usage: shmdispatch stage=identity worker-command="python3 asking_worker.py HOW"
+HOW: once, as is right; or without waiting for the answer: twice, elsewhere (in
+the place of a frame that it has not got), dying (the worker with number 1 kills
+itself then).
+"""
+
+import os
+import signal
+import sys
+import time
+
+import inverting_worker as honest
+
+PAD_QUERY = 41
+F_QUERY, F_DIRECTION, F_SEQUENCE = 18, 19, 20
+Q_TYPE, Q_CAPS, Q_NEED_POOL = 1, 3, 6
+ALLOCATION = 35846
+QUERY = (honest.field(Q_TYPE, ALLOCATION) + honest.field(Q_CAPS, 'video/x-raw')
+         + honest.field(Q_NEED_POOL, 1))
+
+
+class AskingWorker(honest.Worker):
+    def __init__(self, number, how):
+        super().__init__(number)
+        self.how = how
+
+    def question(self, sequence):
+        return [honest.field(F_DIRECTION, 1), honest.field(F_SEQUENCE, sequence),
+                honest.field(honest.F_EPOCH_ID, self.epoch),
+                honest.field(F_QUERY, QUERY)]
+
+    def send_question(self, sequence):
+        self.last_id += 1
+        self.channel.send(PAD_QUERY, *self.question(sequence),
+                          number=self.last_id)
+
+    def run_payload(self, payload, sequence, flags, result):
+        for tag, value in honest.read_fields(payload):
+            if tag == honest.P_STATE:
+                self.take_state(value)
+        if self.how == 'once':
+            self.ask(PAD_QUERY, *self.question(sequence))
+        elif self.how == 'elsewhere':
+            self.send_question(sequence + 1)
+        elif self.how == 'twice':
+            self.send_question(sequence)
+            self.send_question(sequence)
+        elif self.how == 'dying' and self.number == 1:
+            self.send_question(sequence)
+            time.sleep(0.2)  # until it is being answered
+            os.kill(os.getpid(), signal.SIGKILL)
+        super().run_payload(payload, sequence, flags, result)
+
+
+def main():
+    number = os.environ.pop('GST_DISPATCH_SOCKET', None)
+    if number is None or len(sys.argv) != 2:
+        sys.exit(__doc__)
+    AskingWorker(int(number), sys.argv[1]).run()
+
+
+if __name__ == '__main__':
+    main()
