@@ -225,11 +225,16 @@ void Channel::answer(IncomingMessage request) {
       });
 }
 
-void Channel::close() {
-  std::unique_lock lock(mutex_);
+void Channel::end() {
+  const std::lock_guard lock(mutex_);
   is_closed_ = true;
   on_waiting_ = nullptr;
   changed_.notify_all();
+}
+
+void Channel::close() {
+  end();
+  std::unique_lock lock(mutex_);
   changed_.wait(lock, [&] { return answering_ == 0; });
 }
 

@@ -81,8 +81,10 @@ class Channel : public std::enable_shared_from_this<Channel> {
   bool has_waiting() const;
   void send_waiting();
 
-  // No message is taken any more, no request is answered; those that are being
-  // answered are waited for.
+  // No message is taken any more, no request is answered, nobody waits for a
+  // reply. Does not block.
+  void end();
+  // The same; requests that are being answered are waited for.
   void close();
 
   // Called on the thread of receive_all() when handled_messages() has grown.

@@ -242,8 +242,9 @@ void ProcessWorker::on_gone() {
   if (!is_meant && !was_starting) host_.workers_host->on_problem(*problem_);
   host_.reports->ring();
   requests_.close();
-  // What it asked may wait for a frame that only now is known to have failed.
-  channel_->close();
+  // Does not wait for what is being answered: that may wait for a frame of
+  // another worker, which needs this thread.
+  channel_->end();
 }
 
 // It can say nothing any more; mostly because it is on its way out.

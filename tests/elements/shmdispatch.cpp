@@ -1333,6 +1333,19 @@ TEST_F(PythonWorker, ThatAsksTwiceAtOnceIsEndedAndNotInTheWayOfNull) {
   EXPECT_EQ(workers(), std::vector<pid_t>());
 }
 
+// The question of the second worker waits for the first one's frame, which
+// needs the thread that hears of the death.
+TEST_F(PythonWorker, ThatDiesWithAQuestionDoesNotStopTheOthers) {
+  Harness sut("stage=identity max-workers=2",
+              running(script("asking_worker.py", "dying")));
+  ask_behind_a_frame(sut);
+  EXPECT_TRUE(has(wait_for_error(sut.messages()), "worker1"));
+  kill(workers().at(0), SIGCONT);
+  const BufferPtr out = sut.pull();
+  EXPECT_EQ(number_of(out.get()), 0U);
+  EXPECT_TRUE(is_inverted(out.get()));
+}
+
 TEST_F(PythonWorker, ThatAsksInThePlaceOfAnotherFrameIsEnded) {
   Harness sut("stage=identity max-workers=1",
               running(script("asking_worker.py", "elsewhere")));
