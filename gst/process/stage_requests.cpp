@@ -51,7 +51,7 @@ void StageRequests::close() {
   }
   for (const auto& [number, epoch] : epochs) {
     epoch->leave(copy_, /*succeeded=*/false);
-    epoch->interrupt();
+    epoch->look_again();
   }
 }
 

@@ -27,8 +27,8 @@ class StageRequests {
                 const void* copy)
       : negotiation_(std::move(negotiation)), copy_(copy) {}
 
-  // Nothing is answered any more: ends what waits for an epoch, and lets go of
-  // one that the worker negotiates.
+  // Nothing is answered any more: ends what this worker waits for in an epoch,
+  // and lets go of one that it negotiates. Other workers go on.
   void close();
 
   // The worker will be told of this epoch: under which number.

@@ -153,6 +153,11 @@ void Epoch::interrupt() {
   changed_.notify_all();
 }
 
+void Epoch::look_again() {
+  const std::lock_guard lock(mutex_);
+  changed_.notify_all();
+}
+
 bool Epoch::bind(const void* copy, GstCaps* caps) {
   const std::lock_guard lock(mutex_);
   if (bound_ && gst_caps_is_equal(bound_.get(), caps)) return true;
@@ -192,28 +197,31 @@ CapsPtr Epoch::output_caps() const {
   return share(bound_ ? bound_.get() : pinned_.get());
 }
 
-Epoch::Asker Epoch::ask_allocation(core::Sequence sequence) {
-  const std::lock_guard lock(mutex_);
-  if (allocation_known_ || (asker_ && *asker_ < sequence)) return Asker::kNext;
+Epoch::Allocation Epoch::ask_allocation(core::Sequence sequence) {
+  std::unique_lock lock(mutex_);
+  const unsigned interrupts = interrupts_;
+  const auto is_interrupted = [&] { return interrupts_ != interrupts; };
+  changed_.wait(lock, [&] {
+    return allocation_ || !asker_ || *asker_ >= sequence || is_interrupted();
+  });
+  if (allocation_) return Allocation::kKnown;
+  if (is_interrupted()) return Allocation::kInterrupted;
   asker_ = sequence;
-  return Asker::kFirst;
+  return Allocation::kAsk;
 }
 
 bool Epoch::set_allocation(GstQuery* answer) {
   const std::lock_guard lock(mutex_);
   if (allocation_) return false;
   allocation_ = share(answer);
-  allocation_known_ = true;
   changed_.notify_all();
   return true;
 }
 
-QueryPtr Epoch::wait_allocation() {
-  std::unique_lock lock(mutex_);
-  const unsigned interrupts = interrupts_;
-  changed_.wait(lock,
-                [&] { return allocation_known_ || interrupts_ != interrupts; });
-  return share(allocation_.get());
+void Epoch::give_up_allocation(core::Sequence sequence) {
+  const std::lock_guard lock(mutex_);
+  if (asker_ == sequence) asker_.reset();
+  changed_.notify_all();
 }
 
 QueryPtr Epoch::allocation() const {
@@ -292,17 +300,19 @@ bool Negotiation::serialized_at_output(core::Sequence sequence, GstQuery* query,
 bool Negotiation::allocation_at_output(Epoch& epoch, core::Sequence sequence,
                                        GstQuery* query, bool is_upstreams,
                                        Outputs& so_far) {
-  if (epoch.ask_allocation(sequence) == Epoch::Asker::kNext) {
+  const Epoch::Allocation state = epoch.ask_allocation(sequence);
+  if (state == Epoch::Allocation::kInterrupted) return false;
+  if (state == Epoch::Allocation::kKnown) {
     // A second user of downstream's pool would switch it off for the first.
-    const QueryPtr known = epoch.wait_allocation();
-    if (!known || caps_of(known.get()) == nullptr ||
+    const QueryPtr known = epoch.allocation();
+    if (caps_of(known.get()) == nullptr ||
         !gst_caps_is_equal(caps_of(known.get()), caps_of(query)))
       return false;
     copy_allocation(known.get(), query, false);
     return true;
   }
   if (!serialized_at_output(sequence, query, so_far)) {
-    epoch.set_allocation(nullptr);
+    epoch.give_up_allocation(sequence);
     return false;
   }
   const QueryPtr for_others(gst_query_new_allocation(caps_of(query), FALSE));

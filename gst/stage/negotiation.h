@@ -46,14 +46,16 @@ class Epoch {
   enum class Entry { kNegotiate, kBound, kInterrupted };
   virtual Entry enter(const void* copy) { return enter_unless(copy, nullptr); }
   // The same; interrupted as well once `is_over` (nullable) is true, which has
-  // to be followed by interrupt().
+  // to be followed by look_again().
   Entry enter_unless(const void* copy, const std::atomic<bool>* is_over);
   // The copy is done with that frame, bound or not.
   virtual void leave(const void* copy, bool succeeded);
   // Lets the next copy negotiate although this one has not bound the epoch.
   void pass_on();
-  // Ends waits in enter() and wait_allocation().
+  // Ends waits in enter() and ask_allocation(), of all copies.
   void interrupt();
+  // Ends the waits in enter_unless() whose `is_over` has become true.
+  void look_again();
 
   // False once the stage is known to change the caps: then a frame cannot leave
   // instead of its result.
@@ -73,16 +75,17 @@ class Epoch {
   // What the output caps are or will be, if that is known.
   CapsPtr output_caps() const;
 
-  // Downstream's answer to the first ALLOCATION query of a copy. A frame that
-  // is older than the one that asked asks as well: the answer waits for its
-  // turn.
-  enum class Asker { kFirst, kNext };
-  Asker ask_allocation(core::Sequence sequence);
-  // `answer` (transfer none) (nullable). False: there was one, which stays.
+  // Downstream's answer to the first ALLOCATION query of a copy. kAsk: whoever
+  // asks downstream, and calls set_allocation() or give_up_allocation() then.
+  // Blocks while an older frame asks. A frame that is older than the one that
+  // asks asks as well: the answer waits for its turn.
+  enum class Allocation { kAsk, kKnown, kInterrupted };
+  Allocation ask_allocation(core::Sequence sequence);
+  // `answer` (transfer none). False: there was one, which stays.
   bool set_allocation(GstQuery* answer);
-  // Waits for set_allocation(). Null: no answer, or interrupted.
-  QueryPtr wait_allocation();
-  QueryPtr allocation() const;  // without waiting
+  // There was no answer: whoever waits for it asks for itself.
+  void give_up_allocation(core::Sequence sequence);
+  QueryPtr allocation() const;  // null: not known
   // What downstream takes of frames that go past the stage, where the stage has
   // not asked.
   void set_original_allocation(GstQuery* answer);  // (transfer none) (nullable)
@@ -104,7 +107,6 @@ class Epoch {
   bool is_closed_ = false;
   bool may_bypass_ = true;
   std::optional<core::Sequence> asker_;
-  bool allocation_known_ = false;
   QueryPtr allocation_;
   QueryPtr original_allocation_;
 };
