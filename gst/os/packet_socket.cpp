@@ -81,9 +81,18 @@ Sent send_packet(int socket, std::span<const std::byte> bytes,
   do sent = sendmsg(socket, &message, MSG_NOSIGNAL);
   while (sent < 0 && errno == EINTR);
   if (sent >= 0) return Sent::kYes;
-  const bool is_full =
-      errno == EAGAIN || errno == EWOULDBLOCK || errno == ETOOMANYREFS;
-  return is_full ? Sent::kFull : Sent::kClosed;
+  switch (errno) {
+    case EAGAIN:
+      return Sent::kFull;
+    case ETOOMANYREFS:
+      return Sent::kFdsFull;
+    case EPIPE:
+    case ECONNRESET:
+    case ENOTCONN:
+      return Sent::kClosed;
+    default:
+      return Sent::kFailed;
+  }
 }
 
 Received receive_packet(int socket, Packet& packet) {
@@ -103,8 +112,10 @@ Received receive_packet(int socket, Packet& packet) {
     return error == EAGAIN || error == EWOULDBLOCK ? Received::kNothingYet
                                                    : Received::kClosed;
   packet.fds = take_fds(message);
-  if ((message.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) != 0)
-    return Received::kBad;
+  if ((message.msg_flags & MSG_TRUNC) != 0) return Received::kBad;
+  if ((message.msg_flags & MSG_CTRUNC) != 0)
+    return packet.fds.size() == kMaxPacketFds ? Received::kBad
+                                              : Received::kNoPlace;
   return bytes == 0 ? Received::kClosed : Received::kPacket;
 }
 

@@ -30,17 +30,18 @@ struct Packet {
 // Both closed on exec; the first does not block.
 Result<std::pair<UniqueFd, UniqueFd>> make_socket_pair();
 
-enum class Sent { kYes, kFull, kClosed };
+enum class Sent { kYes, kFull, kFdsFull, kClosed, kFailed };
 // `bytes` is not empty, because the peer would take it for the end, and not
 // larger than a packet; `fds` stay the caller's. Never raises SIGPIPE.
-// kFull: from a socket that does not block; from any if more descriptors are on
-// their way than the system allows. kClosed: it will never arrive.
+// kFull: from a socket that does not block. kFdsFull: from any, if more
+// descriptors of this user are on their way than the system allows; the socket
+// is writable. kClosed: the peer is gone. kFailed: errno says why.
 Sent send_packet(int socket, std::span<const std::byte> bytes,
                  std::span<const int> fds = {});
 
-enum class Received { kPacket, kNothingYet, kClosed, kBad };
-// kBad: too large, or with too many descriptors, or there is no place for them
-// in this process. What came is in `packet`, as for kPacket.
+enum class Received { kPacket, kNothingYet, kClosed, kBad, kNoPlace };
+// kBad: too large, or with too many descriptors. kNoPlace: this process has no
+// place for its descriptors. What came is in `packet`, as for kPacket.
 // kClosed: after everything that the peer has sent before its end.
 Received receive_packet(int socket, Packet& packet);
 

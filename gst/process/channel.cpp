@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 #include "process/channel.h"
 
+#include <cerrno>
 #include <cstring>
 #include <utility>
 
@@ -18,6 +19,9 @@ constexpr std::size_t kMaxFieldBytes =
     os::kMaxPacketBytes - sizeof(MessageHeader);
 // Fields in a memory of their own: far above any caps or tags.
 constexpr std::size_t kMaxMemoryBytes = std::size_t{64} * 1024 * 1024;
+
+constexpr char kNotSent[] = "a message cannot be sent";
+constexpr char kNotReceived[] = "a message cannot be received";
 
 bool is_request(MessageType type) {
   switch (type) {
@@ -42,17 +46,17 @@ Bytes with_header(MessageHeader header, std::span<const std::byte> fields) {
   return bytes;
 }
 
-os::UniqueFd in_memory(const Bytes& fields) {
-  auto made = os::create_memfd("gst-dispatch-message", fields.size());
-  if (!made) return {};
-  os::UniqueFd fd = made.take();
+os::Result<os::UniqueFd> in_memory(const Bytes& fields) {
+  auto fd = os::create_memfd("gst-dispatch-message", fields.size());
+  if (!fd) return fd;
   {
-    auto mapping = os::Mapping::make(fd.get(), fields.size(),
+    auto mapping = os::Mapping::make(fd->get(), fields.size(),
                                      os::Mapping::Access::kReadWrite);
-    if (!mapping) return {};
+    if (!mapping) return mapping.error();
     std::memcpy(mapping->data(), fields.data(), fields.size());
   }
-  if (!os::seal(fd.get(), os::Seal::kSizeAndNoNewWriters)) return {};
+  if (!os::seal(fd->get(), os::Seal::kSizeAndNoNewWriters))
+    return os::Error{errno, "cannot seal shared memory"};
   return fd;
 }
 
@@ -125,45 +129,86 @@ void Channel::send_packet(MessageType type, std::uint32_t id,
   header.type = static_cast<std::uint16_t>(type);
   header.id = id;
   header.bytes = static_cast<std::uint32_t>(fields.size());
-  Outgoing outgoing;
-  if (fields.size() > kMaxFieldBytes) {
-    header.flags = core::protocol::kFieldsInMemory;
-    outgoing.fds.push_back(in_memory(fields));
-    outgoing.bytes = with_header(header, {});
-  } else {
-    outgoing.bytes = with_header(header, fields);
-  }
+  const bool is_in_memory = fields.size() > kMaxFieldBytes;
+  if (is_in_memory) header.flags = core::protocol::kFieldsInMemory;
+  os::Result<os::UniqueFd> memory =
+      is_in_memory ? in_memory(fields) : os::UniqueFd();
+  std::vector<int> all(fds.begin(), fds.end());
+  if (memory && *memory) all.insert(all.begin(), memory->get());
+  Bytes bytes = with_header(header, is_in_memory ? Bytes() : fields);
+
   std::function<void()> on_waiting;
   {
     const std::lock_guard lock(mutex_);
     if (is_closed_) return;
     if (!is_request(type) && type != core::protocol::kMessageReply) ++sent_;
-    if (waiting_.empty() && send_now(outgoing, fds)) return;
-    // Of its own, because it has to wait.
-    for (const int fd : fds)
-      outgoing.fds.push_back(os::UniqueFd::duplicate(fd));
-    if (waiting_.empty()) on_waiting = on_waiting_;
-    waiting_.push_back(std::move(outgoing));
+    const bool was_empty = waiting_.empty();
+    if (!memory)
+      fail_locked(memory.error().code, kNotSent);
+    else if (!keep_unless_sent_locked(std::move(bytes), all))
+      return;
+    if (was_empty || failure_) on_waiting = on_waiting_;
   }
   if (on_waiting) on_waiting();
 }
 
-// False: it has to wait. A peer that is gone takes everything.
-bool Channel::send_now(const Outgoing& outgoing, std::span<const int> more) {
-  std::vector<int> fds;
-  for (const os::UniqueFd& fd : outgoing.fds) fds.push_back(fd.get());
-  fds.insert(fds.end(), more.begin(), more.end());
-  return os::send_packet(socket_.get(), outgoing.bytes, fds) != os::Sent::kFull;
+// Whether there is something left to do: to send it later, or to say that it
+// never will be.
+bool Channel::keep_unless_sent_locked(Bytes bytes, std::span<const int> fds) {
+  const os::Sent sent = waiting_.empty()
+                            ? os::send_packet(socket_.get(), bytes, fds)
+                            : os::Sent::kFull;
+  const int code = errno;
+  // A peer that is gone takes everything.
+  if (sent == os::Sent::kYes || sent == os::Sent::kClosed) return false;
+  if (sent == os::Sent::kFailed) {
+    fail_locked(code, kNotSent);
+    return true;
+  }
+  Outgoing outgoing{std::move(bytes), {}};
+  for (const int fd : fds) {
+    outgoing.fds.push_back(os::UniqueFd::duplicate(fd));
+    if (outgoing.fds.back()) continue;
+    fail_locked(errno, kNotSent);
+    return true;
+  }
+  waiting_.push_back(std::move(outgoing));
+  return true;
 }
 
-bool Channel::has_waiting() const {
-  const std::lock_guard lock(mutex_);
-  return !waiting_.empty();
+// Nothing is sent after what could not be: the peer would wait for it for ever.
+void Channel::fail_locked(int code, const char* what) {
+  failure_ = os::Error{code, what};
+  is_closed_ = true;
+  waiting_.clear();
+  changed_.notify_all();
 }
 
-void Channel::send_waiting() {
+std::optional<os::Error> Channel::failure() const {
   const std::lock_guard lock(mutex_);
-  while (!waiting_.empty() && send_now(waiting_.front())) waiting_.pop_front();
+  return failure_;
+}
+
+Channel::Waits Channel::send_waiting() {
+  const std::lock_guard lock(mutex_);
+  while (!waiting_.empty()) {
+    const Outgoing& next = waiting_.front();
+    std::vector<int> fds;
+    for (const os::UniqueFd& fd : next.fds) fds.push_back(fd.get());
+    switch (os::send_packet(socket_.get(), next.bytes, fds)) {
+      case os::Sent::kFull:
+        return Waits::kForSocket;
+      case os::Sent::kFdsFull:
+        return Waits::kForOthers;
+      case os::Sent::kFailed:
+        fail_locked(errno, kNotSent);
+        return Waits::kFailed;
+      case os::Sent::kYes:
+      case os::Sent::kClosed:
+        waiting_.pop_front();
+    }
+  }
+  return failure_ ? Waits::kFailed : Waits::kForNothing;
 }
 
 void Channel::set_on_waiting(std::function<void()> on_waiting) {
@@ -270,6 +315,11 @@ bool Channel::receive_all(std::string& problem) {
       case os::Received::kBad:
         problem = "a packet that is too large";
         return false;
+      case os::Received::kNoPlace: {
+        const std::lock_guard lock(mutex_);
+        fail_locked(EMFILE, kNotReceived);
+        return false;
+      }
     }
   }
 }

@@ -10,7 +10,9 @@
 // socket is readable. Sending never blocks: what the socket does not take waits
 // in a queue and is sent from send_waiting(), when the socket is writable.
 // Failure: of a socket that was closed, or of a peer that breaks the rules,
-// receive_all() tells; requests in flight end without an answer.
+// receive_all() tells; requests in flight end without an answer. What this
+// process has no descriptors or memory for ends the channel as well:
+// send_waiting() or receive_all() tells, and failure() says why.
 #pragma once
 
 #include <condition_variable>
@@ -27,6 +29,7 @@
 #include "core/instant.h"
 #include "core/worker_protocol.h"
 #include "os/packet_socket.h"
+#include "os/result.h"
 #include "process/event_codec.h"
 #include "process/field_builder.h"
 
@@ -74,12 +77,15 @@ class Channel : public std::enable_shared_from_this<Channel> {
                                      const MessageFields& fields,
                                      core::Duration patience);
 
-  // Reads all that is there. False: the peer is gone, or `problem` says what
-  // rule it broke.
+  // Reads all that is there. False: the peer is gone, `problem` says what rule
+  // it broke, or failure() what could not be taken.
   bool receive_all(std::string& problem);
-  // Whether something waits for the socket to be writable.
-  bool has_waiting() const;
-  void send_waiting();
+  // Sends what waits. What it waits for now: nothing, the socket to be
+  // writable, or descriptors of others to arrive, which nobody tells. kFailed:
+  // it will never be sent.
+  enum class Waits { kForNothing, kForSocket, kForOthers, kFailed };
+  Waits send_waiting();
+  std::optional<os::Error> failure() const;
 
   // No message is taken any more, no request is answered, nobody waits for a
   // reply. Does not block.
@@ -89,7 +95,8 @@ class Channel : public std::enable_shared_from_this<Channel> {
 
   // Called on the thread of receive_all() when handled_messages() has grown.
   void set_on_handled(std::function<void()> on_handled);
-  // Called, on any thread, when has_waiting() becomes true.
+  // Called, on any thread, when send_waiting() has something to send or to
+  // tell.
   void set_on_waiting(std::function<void()> on_waiting);
 
  private:
@@ -103,8 +110,8 @@ class Channel : public std::enable_shared_from_this<Channel> {
   };
   void send_packet(core::protocol::MessageType type, std::uint32_t id,
                    const Bytes& fields, std::span<const int> fds);
-  // With descriptors that are not its own in addition.
-  bool send_now(const Outgoing& outgoing, std::span<const int> more = {});
+  bool keep_unless_sent_locked(Bytes bytes, std::span<const int> fds);
+  void fail_locked(int code, const char* what);
   bool take_packet(os::Packet packet, std::string& problem);
   void handle(IncomingMessage& message);
   void answer(IncomingMessage request);
@@ -125,6 +132,7 @@ class Channel : public std::enable_shared_from_this<Channel> {
   std::uint64_t handled_ = 0;
   unsigned answering_ = 0;
   bool is_closed_ = false;
+  std::optional<os::Error> failure_;
 };
 
 }  // namespace dispatch::process

@@ -55,4 +55,19 @@ void IoThread::watch(int fd, GIOCondition condition, OnReady on_ready) {
   g_source_unref(source);
 }
 
+void IoThread::call_later(std::chrono::milliseconds delay,
+                          std::function<void()> call) {
+  GSource* source = g_timeout_source_new(static_cast<guint>(delay.count()));
+  g_source_set_callback(
+      source,
+      [](gpointer data) -> gboolean {
+        (*static_cast<std::function<void()>*>(data))();
+        return G_SOURCE_REMOVE;
+      },
+      new std::function<void()>(std::move(call)),
+      [](gpointer data) { delete static_cast<std::function<void()>*>(data); });
+  g_source_attach(source, context_);
+  g_source_unref(source);
+}
+
 }  // namespace dispatch::process

@@ -6,6 +6,7 @@
 // Thread: thread-safe; the callbacks run on the thread itself.
 #pragma once
 
+#include <chrono>
 #include <functional>
 
 #include <gio/gio.h>
@@ -21,6 +22,8 @@ class IoThread {
 
   // Calls `on_ready` whenever `fd` (borrowed) is ready, until it says false.
   void watch(int fd, GIOCondition condition, std::function<bool()> on_ready);
+  // Calls `call` once, `delay` from now.
+  void call_later(std::chrono::milliseconds delay, std::function<void()> call);
 
  private:
   GMainContext* const context_;

@@ -31,6 +31,8 @@ namespace {
 constexpr int kSocketInChild = 3;
 // For the answer to a query of the stage: another one may hold its locks.
 constexpr auto kQueryPatience = std::chrono::milliseconds(500);
+// Until descriptors that others have sent may have arrived.
+constexpr auto kOthersPatience = std::chrono::milliseconds(10);
 
 void init_debug() {
   static const bool done = [] {
@@ -147,13 +149,32 @@ void ProcessWorker::watch() {
   channel_->set_on_waiting([weak] {
     const auto self = weak.lock();
     if (!self) return;
-    self->host_.io->watch(self->channel_->socket(), G_IO_OUT, [weak] {
-      const auto again = weak.lock();
-      if (!again) return false;
-      again->channel_->send_waiting();
-      return again->channel_->has_waiting();
+    self->host_.io->call_later({}, [weak] {
+      if (const auto again = weak.lock()) again->send_waiting();
     });
   });
+}
+
+// On the thread of the IoThread, as often as it takes.
+void ProcessWorker::send_waiting() {
+  const auto again = [weak = weak_from_this()] {
+    if (const auto self = weak.lock()) self->send_waiting();
+  };
+  switch (channel_->send_waiting()) {
+    case Channel::Waits::kForNothing:
+      return;
+    case Channel::Waits::kForSocket:
+      host_.io->watch(channel_->socket(), G_IO_OUT, [again] {
+        again();
+        return false;
+      });
+      return;
+    case Channel::Waits::kForOthers:
+      host_.io->call_later(kOthersPatience, again);
+      return;
+    case Channel::Waits::kFailed:
+      on_failure();
+  }
 }
 
 std::optional<stage::Problem> ProcessWorker::wait_ready(MonotonicTime until) {
@@ -253,16 +274,32 @@ void ProcessWorker::on_hung_up(const std::string& violated_field) {
     end_because(violated_field);
     return;
   }
+  if (channel_->failure()) {
+    on_failure();
+    return;
+  }
   const std::lock_guard lock(mutex_);
   if (life_ != Life::kEnded && !is_closing_) child_.kill();
 }
 
+// This process could not send to it, or take what it sent: it would wait for
+// that for ever.
+void ProcessWorker::on_failure() {
+  end_with({name() + " has been ended: " + channel_->failure()->text() + ".",
+            "This process has no descriptors or no memory left. 'ulimit -n' "
+            "says how many descriptors it may have; fewer frames at a time "
+            "('max-buffers', 'max-workers') need fewer."});
+}
+
 // It broke a rule of the protocol: nothing that it says is worth anything.
 void ProcessWorker::end_because(const std::string& violated_field) {
-  stage::Problem problem{
-      name() + " broke the protocol: its '" + violated_field +
-          "' is wrong. It has been ended.",
-      "docs/design/worker-protocol.md says what a worker program has to send."};
+  end_with({name() + " broke the protocol: its '" + violated_field +
+                "' is wrong. It has been ended.",
+            "docs/design/worker-protocol.md says what a worker program has to "
+            "send."});
+}
+
+void ProcessWorker::end_with(const stage::Problem& problem) {
   {
     const std::lock_guard lock(mutex_);
     if (life_ == Life::kEnded || is_closing_ || problem_) return;

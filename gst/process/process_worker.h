@@ -150,6 +150,9 @@ class ProcessWorker final : public stage::Worker,
   void end_question();
   void on_hung_up(const std::string& violated_field);
   void end_because(const std::string& violated_field);
+  void end_with(const stage::Problem& problem);
+  void send_waiting();
+  void on_failure();
   void on_gone();
 
   std::string name() const { return "worker" + std::to_string(number_); }

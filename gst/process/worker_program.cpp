@@ -4,11 +4,13 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <chrono>
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
 #include <memory>
 #include <string>
+#include <thread>
 
 #include "os/memfd.h"
 #include "process/command_loop.h"
@@ -33,6 +35,15 @@ constexpr char kUsage[] =
     "  shmdispatch worker-command=\"gdb --args "
     "/path/to/gst-dispatch-worker\"\n";
 
+// Until descriptors that others have sent may have arrived.
+constexpr auto kOthersPatience = std::chrono::milliseconds(10);
+
+// The dispatcher sees the status, the user the text.
+[[noreturn]] void give_up(const std::string& why) {
+  std::fprintf(stderr, "gst-dispatch-worker: %s\n", why.c_str());
+  _exit(EXIT_FAILURE);
+}
+
 // One worker, from its setup to its end.
 class WorkerProgram {
  public:
@@ -43,6 +54,7 @@ class WorkerProgram {
   void run();
 
  private:
+  void send_waiting();
   void on_message(IncomingMessage& message);
   MessageFields on_request(IncomingMessage& request);
   void on_setup(IncomingMessage& message);
@@ -80,7 +92,9 @@ WorkerProgram::WorkerProgram(os::UniqueFd socket)
     : channel_(std::make_shared<Channel>(
           std::move(socket),
           [this](IncomingMessage& message) { on_message(message); },
-          [this](IncomingMessage& request) { return on_request(request); })) {}
+          [this](IncomingMessage& request) { return on_request(request); })) {
+  channel_->set_on_waiting([this] { send_waiting(); });
+}
 
 WorkerProgram::~WorkerProgram() {
   if (copy_) copy_->flush();
@@ -94,9 +108,20 @@ void WorkerProgram::run() {
   std::string problem;
   // The socket blocks: this takes what comes until it is closed.
   while (!is_over_ && channel_->receive_all(problem)) continue;
-  if (!problem.empty()) std::fprintf(stderr, "wrong: %s\n", problem.c_str());
+  if (!problem.empty()) give_up("wrong: " + problem);
+  if (const auto failure = channel_->failure()) give_up(failure->text());
   // The dispatcher is gone: nobody waits for what the stage is doing.
-  if (!is_over_) _exit(0);
+  if (!is_over_) _exit(EXIT_SUCCESS);
+}
+
+// On any thread that sends; sending may take its time here.
+void WorkerProgram::send_waiting() {
+  for (;;) {
+    const Channel::Waits waits = channel_->send_waiting();
+    if (waits == Channel::Waits::kForNothing) return;
+    if (waits == Channel::Waits::kFailed) give_up(channel_->failure()->text());
+    std::this_thread::sleep_for(kOthersPatience);
+  }
 }
 
 // ---- Setup -----------------------------------------------------------------

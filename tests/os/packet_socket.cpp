@@ -11,6 +11,7 @@
 
 #include <array>
 #include <atomic>
+#include <cerrno>
 #include <cstring>
 #include <filesystem>
 #include <string>
@@ -159,7 +160,7 @@ INSTANTIATE_TEST_SUITE_P(Counts, PacketSocketTooManyFds,
                          testing::Values(kMaxPacketFds + 1, kMaxPacketFds + 2,
                                          std::size_t{253}));
 
-TEST_F(PacketSocket, DescriptorsThatFindNoPlaceMakeThePacketBad) {
+TEST_F(PacketSocket, DescriptorsThatFindNoPlaceAreToldFromThoseThatAreTooMany) {
   const std::array fds = {far(), far()};
   ASSERT_EQ(send_packet(far(), bytes_of("a"), fds), Sent::kYes);
   rlimit before = {};
@@ -170,7 +171,7 @@ TEST_F(PacketSocket, DescriptorsThatFindNoPlaceMakeThePacketBad) {
   ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &none), 0);
   const Received received = receive_packet(near(), packet_);
   ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &before), 0);
-  EXPECT_EQ(received, Received::kBad);
+  EXPECT_EQ(received, Received::kNoPlace);
 }
 
 TEST_F(PacketSocket, FullSocketTakesMoreWhenReadFrom) {
@@ -221,8 +222,15 @@ TEST_F(PacketSocket, EmptyPacketCountsAsTheEndAndLeavesNoDescriptor) {
   EXPECT_EQ(open_fds(), before);
 }
 
-TEST_F(PacketSocket, NoSocketIsClosed) {
-  EXPECT_EQ(send_packet(-1, bytes_of("a")), Sent::kClosed);
+TEST_F(PacketSocket, WhatCannotBeSentIsNoEndOfThePeer) {
+  EXPECT_EQ(send_packet(-1, bytes_of("a")), Sent::kFailed);
+  EXPECT_EQ(errno, EBADF);
+  const std::array fds = {-1};
+  EXPECT_EQ(send_packet(near(), bytes_of("a"), fds), Sent::kFailed);
+  EXPECT_EQ(errno, EBADF);
+}
+
+TEST_F(PacketSocket, NoSocketHasNothingToReceive) {
   EXPECT_EQ(receive_packet(-1, packet_), Received::kClosed);
 }
 
