@@ -37,6 +37,8 @@ inline constexpr std::uint32_t kRingEntries = 8;
 inline constexpr std::uint32_t kPayloadBytes = 64 * 1024;
 // Result slots that one worker may have. A power of two.
 inline constexpr std::uint32_t kMaxResultSlots = 256;
+// Requests of one worker that have no reply yet: each of them takes a thread.
+inline constexpr std::uint32_t kMaxOpenRequests = 64;
 // Memories of one buffer: what a GstBuffer takes without merging them.
 inline constexpr std::uint32_t kMaxMemories = 16;
 // A cache line, so that what one side writes does not slow down the other.

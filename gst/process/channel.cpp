@@ -251,10 +251,12 @@ void Channel::on_reply(IncomingMessage reply) {
   changed_.notify_all();
 }
 
-void Channel::answer(IncomingMessage request) {
+// False: there are too many.
+bool Channel::answer(IncomingMessage request) {
   {
     const std::lock_guard lock(mutex_);
-    if (is_closed_) return;
+    if (is_closed_) return true;
+    if (answering_ == max_requests_) return false;
     ++answering_;
   }
   run_in_pool(
@@ -268,6 +270,7 @@ void Channel::answer(IncomingMessage request) {
         --self->answering_;
         self->changed_.notify_all();
       });
+  return true;
 }
 
 void Channel::end() {
@@ -360,7 +363,9 @@ bool Channel::take_packet(os::Packet packet, std::string& problem) {
   if (message.type == core::protocol::kMessageReply) {
     on_reply(std::move(message));
   } else if (is_request(message.type)) {
-    answer(std::move(message));
+    if (answer(std::move(message))) return true;
+    problem = "requests";
+    return false;
   } else {
     handle(message);
   }

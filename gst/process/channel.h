@@ -15,6 +15,7 @@
 // send_waiting() or receive_all() tells, and failure() says why.
 #pragma once
 
+#include <climits>
 #include <condition_variable>
 #include <deque>
 #include <functional>
@@ -93,6 +94,10 @@ class Channel : public std::enable_shared_from_this<Channel> {
   // The same; requests that are being answered are waited for.
   void close();
 
+  // More requests that have no reply yet are a broken rule. Before the first
+  // receive_all(); without it there is no limit.
+  void set_max_requests(unsigned max_requests) { max_requests_ = max_requests; }
+
   // Called on the thread of receive_all() when handled_messages() has grown.
   void set_on_handled(std::function<void()> on_handled);
   // Called, on any thread, when send_waiting() has something to send or to
@@ -114,12 +119,13 @@ class Channel : public std::enable_shared_from_this<Channel> {
   void fail_locked(int code, const char* what);
   bool take_packet(os::Packet packet, std::string& problem);
   void handle(IncomingMessage& message);
-  void answer(IncomingMessage request);
+  bool answer(IncomingMessage request);
   void on_reply(IncomingMessage reply);
 
   const os::UniqueFd socket_;
   const MessageFn on_message_;
   const RequestFn on_request_;
+  unsigned max_requests_ = UINT_MAX;
   mutable std::mutex mutex_;
   std::condition_variable changed_;
   // All under mutex_:

@@ -110,6 +110,7 @@ void ProcessWorker::open_channel(os::UniqueFd socket,
         const auto self = weak.lock();
         return self ? self->on_request(request) : MessageFields();
       });
+  channel_->set_max_requests(protocol::kMaxOpenRequests);
   slots_ =
       std::make_shared<LentSlots>(number_, *host_.slots, *channel_, commands_,
                                   reports_, setup.may_write_inputs);

@@ -1346,6 +1346,16 @@ TEST_F(PythonWorker, ThatDiesWithAQuestionDoesNotStopTheOthers) {
   EXPECT_TRUE(is_inverted(out.get()));
 }
 
+TEST_F(PythonWorker, ThatAsksTooMuchIsEnded) {
+  Harness sut("stage=identity max-workers=1",
+              running(script("asking_worker.py", "greedily")));
+  sut.push(0);
+  const std::string error = wait_for_error(sut.messages());
+  EXPECT_TRUE(has(error, broken_by(0, "requests"))) << error;
+  sut.set_state(GST_STATE_NULL);
+  EXPECT_EQ(workers(), std::vector<pid_t>());
+}
+
 TEST_F(PythonWorker, ThatAsksInThePlaceOfAnotherFrameIsEnded) {
   Harness sut("stage=identity max-workers=1",
               running(script("asking_worker.py", "elsewhere")));

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include <array>
+#include <future>
 #include <thread>
 
 #include "os/memfd.h"
@@ -135,6 +136,28 @@ TEST_F(ChannelTest, DescriptorsThatFindNoPlaceAreAFailureAndNoViolation) {
   }
   EXPECT_EQ(wrong, "");
   EXPECT_EQ(failure(), "a message cannot be received: Too many open files");
+}
+
+TEST(ChannelRequests, AreBounded) {
+  auto sockets = os::make_socket_pair().take();
+  std::promise<void> answers;
+  const std::shared_future<void> answer = answers.get_future().share();
+  const auto asked = std::make_shared<Channel>(
+      std::move(sockets.first), [](IncomingMessage&) {},
+      [answer](IncomingMessage&) {
+        answer.wait();
+        return MessageFields();
+      });
+  asked->set_max_requests(3);
+  Channel asking(std::move(sockets.second), {}, {});
+  std::string wrong;
+  for (int i = 0; i < 3; ++i) asking.send(protocol::kMessagePadEvent);
+  EXPECT_TRUE(asked->receive_all(wrong)) << wrong;
+  asking.send(protocol::kMessagePadEvent);
+  EXPECT_FALSE(asked->receive_all(wrong));
+  EXPECT_EQ(wrong, "requests");
+  answers.set_value();
+  asked->close();
 }
 
 // Of this thread only.

@@ -7,7 +7,7 @@ Else it is inverting_worker.py.
 Usage: shmdispatch stage=identity worker-command="python3 asking_worker.py HOW"
 HOW: once, as is right; or without waiting for the answer: twice, elsewhere (in
 the place of a frame that it has not got), dying (the worker with number 1 kills
-itself then).
+itself then), greedily (to enter an epoch that it has entered, many times).
 """
 
 import os
@@ -17,10 +17,11 @@ import time
 
 import inverting_worker as honest
 
-PAD_QUERY = 41
+ENTER_EPOCH, PAD_QUERY = 37, 41
 F_QUERY, F_DIRECTION, F_SEQUENCE = 18, 19, 20
 Q_TYPE, Q_CAPS, Q_NEED_POOL = 1, 3, 6
 ALLOCATION = 35846
+MORE_THAN_MAY_BE_OPEN = 66  # the first one gets a reply
 QUERY = (honest.field(Q_TYPE, ALLOCATION) + honest.field(Q_CAPS, 'video/x-raw')
          + honest.field(Q_NEED_POOL, 1))
 
@@ -51,6 +52,11 @@ class AskingWorker(honest.Worker):
         elif self.how == 'twice':
             self.send_question(sequence)
             self.send_question(sequence)
+        elif self.how == 'greedily':
+            for number in range(MORE_THAN_MAY_BE_OPEN):
+                self.channel.send(ENTER_EPOCH,
+                                  honest.field(honest.F_EPOCH_ID, self.epoch),
+                                  number=1000 + number)
         elif self.how == 'dying' and self.number == 1:
             self.send_question(sequence)
             time.sleep(0.2)  # until it is being answered
