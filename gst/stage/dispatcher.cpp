@@ -693,9 +693,10 @@ void Dispatcher::ask_downstream(Section& section) {
   const core::Sequence sequence = head.record.sequence;
   std::swap(outputs_, head.outputs);
   section.unlock();
-  output_.push_part(outputs_, *sticky);
-  const bool result = output_.query(question->query);
+  const GstFlowReturn flow = output_.push_part(outputs_, *sticky);
+  const bool result = flow == GST_FLOW_OK && output_.query(question->query);
   section.lock();
+  take_flow_locked(flow);
   // Only the output answers a question that is being asked.
   question->state = Question::State::kAnswered;
   question->result = result;
@@ -834,6 +835,10 @@ void Dispatcher::account_locked(const core::FrameRecord& record,
   GST_LOG_OBJECT(owner_, "frame %" G_GUINT64_FORMAT " %s, cause %s%s",
                  record.sequence, core::to_string(record.action),
                  core::to_string(record.cause), record.late ? ", late" : "");
+  take_flow_locked(flow);
+}
+
+void Dispatcher::take_flow_locked(GstFlowReturn flow) {
   if (flow == GST_FLOW_OK || flow_ != GST_FLOW_OK) return;
   GST_DEBUG_OBJECT(owner_, "flow is %s from now on", gst_flow_get_name(flow));
   flow_ = flow;

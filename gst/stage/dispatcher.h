@@ -234,6 +234,8 @@ class Dispatcher final : public WorkerListener,
       core::FrameRecord& record) const;
   // Ends a frame's account with the flow that its push returned.
   void account_locked(const core::FrameRecord& record, GstFlowReturn flow);
+  // The first one that is not OK is what the next submit() returns.
+  void take_flow_locked(GstFlowReturn flow);
   void say_no_bypass_once(core::Action instead);
 
   GstElement* const owner_;

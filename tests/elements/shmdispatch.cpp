@@ -1317,6 +1317,22 @@ TEST_F(PythonWorker, MayAskInThePlaceOfItsFrame) {
   EXPECT_EQ(pushed.get(), GST_FLOW_OK);
 }
 
+TEST_F(PythonWorker, HearsThatDownstreamRefusedWhatCameBeforeTheQuestion) {
+  Harness sut("stage=identity max-workers=1",
+              running(script("asking_worker.py", "after")));
+  gst_pad_add_probe(
+      sut.get()->sinkpad, GST_PAD_PROBE_TYPE_BUFFER,
+      [](GstPad*, GstPadProbeInfo* info, gpointer) {
+        gst_buffer_unref(GST_PAD_PROBE_INFO_BUFFER(info));
+        GST_PAD_PROBE_INFO_FLOW_RETURN(info) = GST_FLOW_NOT_LINKED;
+        return GST_PAD_PROBE_HANDLED;
+      },
+      nullptr, nullptr);
+  sut.push(0);
+  sut.wait_for_stat("in-flight", 0);
+  EXPECT_EQ(sut.push(1), GST_FLOW_NOT_LINKED);
+}
+
 // The second worker asks for its frame, behind one that does not come.
 void ask_behind_a_frame(Harness& sut) {
   kill(workers().at(0), SIGSTOP);

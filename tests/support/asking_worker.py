@@ -5,7 +5,7 @@
 Else it is inverting_worker.py.
 
 Usage: shmdispatch stage=identity worker-command="python3 asking_worker.py HOW"
-HOW: once, as is right; or without waiting for the answer: twice, elsewhere (in
+HOW: once, as is right; after, as is right too, with the result; or without waiting for the answer: twice, elsewhere (in
 the place of a frame that it has not got), dying (the worker with number 1 kills
 itself then), greedily (to enter an epoch that it has entered, many times).
 """
@@ -42,6 +42,12 @@ class AskingWorker(honest.Worker):
                           number=self.last_id)
 
     def run_payload(self, payload, sequence, flags, result):
+        if self.how == 'after':
+            super().run_payload(payload, sequence, flags, result)
+            self.ask(PAD_QUERY, *self.question(sequence),
+                     honest.field(honest.F_PAYLOAD, b''.join(result.fields)))
+            result.fields = []
+            return
         for tag, value in honest.read_fields(payload):
             if tag == honest.P_STATE:
                 self.take_state(value)
