@@ -67,9 +67,11 @@ bool add_toc(GstEvent* event, FieldBuilder& to) {
 }
 
 bool add_structure(GstEvent* event, FieldBuilder& to) {
-  if (!fields_of(GST_EVENT_TYPE(event))) return false;
+  const auto known = fields_of(GST_EVENT_TYPE(event));
   const GstStructure* structure = gst_event_get_structure(event);
-  if (structure == nullptr) return true;
+  if (!known || !has_fields(structure, *known)) return false;
+  if (structure == nullptr)
+    return GST_EVENT_TYPE(event) != GST_EVENT_NAVIGATION;
   StructurePtr without_stream;
   if (GST_EVENT_TYPE(event) == GST_EVENT_STREAM_START) {
     without_stream.reset(gst_structure_copy(structure));

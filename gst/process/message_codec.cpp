@@ -117,10 +117,17 @@ MessagePtr tag_message(std::span<const std::byte> list, GstObject* source) {
   return MessagePtr(gst_message_new_tag(source, tags.release()));
 }
 
+// Whoever gets one of these asks it for its name.
+bool needs_structure(GstMessageType type) {
+  return type == GST_MESSAGE_ELEMENT || type == GST_MESSAGE_APPLICATION;
+}
+
 bool add_structure(GstMessage* message, FieldBuilder& to) {
-  if (!fields_of(GST_MESSAGE_TYPE(message))) return false;
+  const GstMessageType type = GST_MESSAGE_TYPE(message);
+  const auto known = fields_of(type);
   const GstStructure* structure = gst_message_get_structure(message);
-  if (structure == nullptr) return true;
+  if (!known || !has_fields(structure, *known)) return false;
+  if (structure == nullptr) return !needs_structure(type);
   const auto text = text_of(structure);
   if (text) to.add_text(ObjectTag::kStructure, *text);
   return text.has_value();
@@ -134,10 +141,7 @@ MessagePtr plain_message(GstMessageType type, std::span<const std::byte> list,
   StructurePtr structure = text ? parse_structure(text->text()) : nullptr;
   if (text && !structure) return nullptr;
   if (!has_fields(structure.get(), *known)) return nullptr;
-  // Whoever gets one of these asks it for its name.
-  const bool needs_structure =
-      type == GST_MESSAGE_ELEMENT || type == GST_MESSAGE_APPLICATION;
-  if (needs_structure && !structure) return nullptr;
+  if (needs_structure(type) && !structure) return nullptr;
   return MessagePtr(gst_message_new_custom(type, source, structure.release()));
 }
 

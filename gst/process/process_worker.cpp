@@ -544,11 +544,15 @@ void ProcessWorker::keep_inputs(InFlight& flight) {
   }
 }
 
-void ProcessWorker::on_inputs_released(const IncomingMessage& message) {
+void ProcessWorker::on_inputs_released(const IncomingMessage& message,
+                                       std::string& wrong) {
   const std::uint64_t number = message.number(protocol::kFieldNumber);
   stage::Frame frame;  // let go of without the lock
   const std::lock_guard lock(mutex_);
-  if (number > submitted_) return;
+  if (number == 0 || number > submitted_) {
+    wrong = "number";
+    return;
+  }
   const auto place = kept_inputs_.find(number);
   if (place != kept_inputs_.end()) {
     frame = std::move(place->second);
@@ -560,7 +564,15 @@ void ProcessWorker::on_inputs_released(const IncomingMessage& message) {
 
 // ---- Messages --------------------------------------------------------------
 
+// A known message that cannot be read breaks the protocol; one that is not
+// known is of a later version.
 void ProcessWorker::on_message(IncomingMessage& message) {
+  std::string wrong;
+  handle(message, wrong);
+  if (!wrong.empty()) end_because(wrong);
+}
+
+void ProcessWorker::handle(const IncomingMessage& message, std::string& wrong) {
   switch (message.type) {
     case protocol::kMessageReady:
       on_ready(message);
@@ -569,22 +581,22 @@ void ProcessWorker::on_message(IncomingMessage& message) {
       on_report_message(message);
       return;
     case protocol::kMessageInputsReleased:
-      on_inputs_released(message);
+      on_inputs_released(message, wrong);
       return;
     case protocol::kMessageBus:
-      on_bus_message(message);
+      on_bus_message(message, wrong);
       return;
     case protocol::kMessageLog:
       on_log(message);
       return;
     case protocol::kMessageLeaveEpoch:
-      requests_.leave_epoch(message);
+      requests_.leave_epoch(message, wrong);
       return;
     case protocol::kMessageCloseEpoch:
-      requests_.close_epoch(message);
+      requests_.close_epoch(message, wrong);
       return;
     case protocol::kMessagePinEpoch:
-      requests_.pin_epoch(message);
+      requests_.pin_epoch(message, wrong);
       return;
     case protocol::kMessageThread:
       host_.workers_host->on_stage_thread(
@@ -597,17 +609,25 @@ void ProcessWorker::on_message(IncomingMessage& message) {
 }
 
 MessageFields ProcessWorker::on_request(IncomingMessage& request) {
+  std::string wrong;
+  MessageFields reply = reply_to(request, wrong);
+  if (!wrong.empty()) end_because(wrong);
+  return reply;
+}
+
+MessageFields ProcessWorker::reply_to(const IncomingMessage& request,
+                                      std::string& wrong) {
   switch (request.type) {
     case protocol::kMessageNeedSlot:
-      return on_need_slot(request);
+      return on_need_slot(request, wrong);
     case protocol::kMessageEnterEpoch:
-      return requests_.enter_epoch(request);
+      return requests_.enter_epoch(request, wrong);
     case protocol::kMessageBindEpoch:
-      return requests_.bind_epoch(request);
+      return requests_.bind_epoch(request, wrong);
     case protocol::kMessagePadQuery:
-      return on_pad_query(request);
+      return on_pad_query(request, wrong);
     case protocol::kMessagePadEvent:
-      return requests_.pad_event(request);
+      return requests_.pad_event(request, wrong);
     default:
       return {};
   }
@@ -637,7 +657,12 @@ void ProcessWorker::on_report_message(const IncomingMessage& message) {
   host_.reports->ring();
 }
 
-MessageFields ProcessWorker::on_need_slot(const IncomingMessage& request) {
+MessageFields ProcessWorker::on_need_slot(const IncomingMessage& request,
+                                          std::string& wrong) {
+  if (!request.find(protocol::kFieldBytes)) {
+    wrong = "bytes";
+    return {};
+  }
   std::vector<SlotName> unused;
   core::FieldReader fields(request.fields);
   SlotName slot;
@@ -695,33 +720,36 @@ void ProcessWorker::end_question() {
 }
 
 // What the stage has given before it asked is decoded as a report is.
-MessageFields ProcessWorker::on_pad_query(const IncomingMessage& request) {
+MessageFields ProcessWorker::on_pad_query(const IncomingMessage& request,
+                                          std::string& wrong) {
   stage::Outputs so_far;
   const auto sequence = request.find(protocol::kFieldSequence);
-  if (!sequence) return requests_.pad_query(request, std::move(so_far));
+  if (!sequence) return requests_.pad_query(request, std::move(so_far), wrong);
   InFlight asking;
   std::vector<MemoryPtr> held;
   if (!begin_question(sequence->number().value_or(UINT64_MAX), asking, held)) {
-    end_because("query");
+    wrong = "query";
     return {};
   }
   const auto payload = request.find(protocol::kFieldPayload);
-  std::string problem;
   MessageFields reply;
   if (!payload || payload->value.empty() ||
-      reader_->read(asking, payload->value, so_far, problem))
-    reply = requests_.pad_query(request, std::move(so_far));
+      reader_->read(asking, payload->value, so_far, wrong))
+    reply = requests_.pad_query(request, std::move(so_far), wrong);
   end_question();
-  if (!problem.empty()) end_because(problem);
   return reply;
 }
 
-void ProcessWorker::on_bus_message(const IncomingMessage& message) {
+void ProcessWorker::on_bus_message(const IncomingMessage& message,
+                                   std::string& wrong) {
   const auto field = message.find(protocol::kFieldValue);
-  if (!field) return;
-  DecodedMessage decoded =
-      decode_message(field->value, GST_OBJECT_CAST(host_.element));
-  if (!decoded.message) return;
+  DecodedMessage decoded;
+  if (field)
+    decoded = decode_message(field->value, GST_OBJECT_CAST(host_.element));
+  if (!decoded.message) {
+    wrong = "message";
+    return;
+  }
   GstMessage* posted = decoded.message.get();
   if (GST_MESSAGE_TYPE(posted) == GST_MESSAGE_ERROR) {
     g_autoptr(GError) error = nullptr;

@@ -137,14 +137,19 @@ class ProcessWorker final : public stage::Worker,
   // Messages:
   void on_message(IncomingMessage& message);
   MessageFields on_request(IncomingMessage& request);
+  // `wrong`: the name of a field that is.
+  void handle(const IncomingMessage& message, std::string& wrong);
+  MessageFields reply_to(const IncomingMessage& request, std::string& wrong);
   void on_ready(const IncomingMessage& message);
   void on_report_message(const IncomingMessage& message);
-  void on_inputs_released(const IncomingMessage& message);
-  void on_bus_message(const IncomingMessage& message);
+  void on_inputs_released(const IncomingMessage& message, std::string& wrong);
+  void on_bus_message(const IncomingMessage& message, std::string& wrong);
   void on_log(const IncomingMessage& message);
-  MessageFields on_need_slot(const IncomingMessage& request);
+  MessageFields on_need_slot(const IncomingMessage& request,
+                             std::string& wrong);
   void say_no_slot(const os::Error& why);
-  MessageFields on_pad_query(const IncomingMessage& request);
+  MessageFields on_pad_query(const IncomingMessage& request,
+                             std::string& wrong);
   bool begin_question(core::Sequence sequence, InFlight& asking,
                       std::vector<MemoryPtr>& held);
   void end_question();

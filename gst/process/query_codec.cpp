@@ -277,8 +277,10 @@ void copy_lists(GstQuery* from, GstQuery* to) {
 // ---- The others ------------------------------------------------------------
 
 bool add_structure(GstQuery* query, FieldBuilder& to) {
+  const auto known = fields_of(GST_QUERY_TYPE(query));
   const GstStructure* structure = gst_query_get_structure(query);
-  if (!fields_of(GST_QUERY_TYPE(query)) || structure == nullptr) return false;
+  if (!known || structure == nullptr || !has_fields(structure, *known))
+    return false;
   const auto text = text_of(structure);
   if (text) to.add_text(QueryTag::kStructure, *text);
   return text.has_value();

@@ -195,6 +195,8 @@ gboolean RemoteSurroundings::on_event(GstPad* pad, GstObject*,
 bool RemoteSurroundings::query_downstream(core::Sequence sequence,
                                           GstQuery* query,
                                           stage::Outputs& so_far) {
+  const Bytes bytes = encode_query(query);
+  if (bytes.empty()) return false;
   const bool is_allocation = GST_QUERY_TYPE(query) == GST_QUERY_ALLOCATION;
   const bool is_upstreams = query == upstreams_query_;
   MessageFields fields;
@@ -202,7 +204,7 @@ bool RemoteSurroundings::query_downstream(core::Sequence sequence,
       .add_number(protocol::kFieldSequence, sequence)
       .add_number(protocol::kFieldEpochId, epoch_id_)
       .add_number(protocol::kFieldNumber, is_upstreams ? 1 : 0)
-      .add_bytes(protocol::kFieldQuery, encode_query(query));
+      .add_bytes(protocol::kFieldQuery, bytes);
   if (!so_far.empty() && writer_.bring_in(so_far)) {
     core::FieldWriter measure({});
     writer_.write(so_far, measure);

@@ -25,6 +25,14 @@ MessageFields yes_or_no(bool result) {
   return reply;
 }
 
+// The caps of a stream.
+CapsPtr fixed_caps_of(const IncomingMessage& message, std::string& wrong) {
+  CapsPtr caps = caps_of(message, protocol::kFieldCaps);
+  if (caps && gst_caps_is_fixed(caps.get())) return caps;
+  wrong = "caps";
+  return nullptr;
+}
+
 }  // namespace
 
 bool has_result_slots(GstQuery* query) {
@@ -64,18 +72,22 @@ std::uint64_t StageRequests::number_of(const std::shared_ptr<Epoch>& epoch) {
   return last_number_;
 }
 
-std::shared_ptr<Epoch> StageRequests::epoch_of(
-    const IncomingMessage& message) const {
+// Null: the worker knows it no more or not at all; the latter is wrong.
+std::shared_ptr<Epoch> StageRequests::epoch_of(const IncomingMessage& message,
+                                               std::string& wrong) const {
+  const std::uint64_t number = message.number(protocol::kFieldEpochId);
   const std::lock_guard lock(mutex_);
-  const auto found = epochs_.find(message.number(protocol::kFieldEpochId));
+  if (number == 0 || number > last_number_) wrong = "epoch id";
+  const auto found = epochs_.find(number);
   return found != epochs_.end() ? found->second : nullptr;
 }
 
 // The reply: kFieldResult is an Epoch::Entry, with what is known of the output
 // caps.
-MessageFields StageRequests::enter_epoch(const IncomingMessage& request) {
+MessageFields StageRequests::enter_epoch(const IncomingMessage& request,
+                                         std::string& wrong) {
   MessageFields reply;
-  const std::shared_ptr<Epoch> epoch = epoch_of(request);
+  const std::shared_ptr<Epoch> epoch = epoch_of(request, wrong);
   const Epoch::Entry entry = epoch ? epoch->enter_unless(copy_, &is_closed_)
                                    : Epoch::Entry::kInterrupted;
   reply.add_number(protocol::kFieldResult, static_cast<std::uint64_t>(entry));
@@ -86,9 +98,10 @@ MessageFields StageRequests::enter_epoch(const IncomingMessage& request) {
   return reply;
 }
 
-MessageFields StageRequests::bind_epoch(const IncomingMessage& request) {
-  const std::shared_ptr<Epoch> epoch = epoch_of(request);
-  const CapsPtr caps = caps_of(request, protocol::kFieldCaps);
+MessageFields StageRequests::bind_epoch(const IncomingMessage& request,
+                                        std::string& wrong) {
+  const std::shared_ptr<Epoch> epoch = epoch_of(request, wrong);
+  const CapsPtr caps = fixed_caps_of(request, wrong);
   const bool is_bound = epoch && caps && epoch->bind(copy_, caps.get());
   MessageFields reply = yes_or_no(is_bound);
   if (epoch && !is_bound)
@@ -96,53 +109,69 @@ MessageFields StageRequests::bind_epoch(const IncomingMessage& request) {
   return reply;
 }
 
-void StageRequests::leave_epoch(const IncomingMessage& message) {
-  if (const std::shared_ptr<Epoch> epoch = epoch_of(message))
+void StageRequests::leave_epoch(const IncomingMessage& message,
+                                std::string& wrong) {
+  if (const std::shared_ptr<Epoch> epoch = epoch_of(message, wrong))
     epoch->leave(copy_, message.number(protocol::kFieldResult) != 0);
 }
 
-void StageRequests::close_epoch(const IncomingMessage& message) {
-  if (const std::shared_ptr<Epoch> epoch = epoch_of(message)) epoch->close();
+void StageRequests::close_epoch(const IncomingMessage& message,
+                                std::string& wrong) {
+  if (const std::shared_ptr<Epoch> epoch = epoch_of(message, wrong))
+    epoch->close();
 }
 
-void StageRequests::pin_epoch(const IncomingMessage& message) {
-  const CapsPtr caps = caps_of(message, protocol::kFieldCaps);
-  const std::shared_ptr<Epoch> epoch = epoch_of(message);
-  if (epoch && caps) epoch->set_pinned(caps.get());
+// To be pinned is to have the caps of the input.
+void StageRequests::pin_epoch(const IncomingMessage& message,
+                              std::string& wrong) {
+  const std::shared_ptr<Epoch> epoch = epoch_of(message, wrong);
+  const CapsPtr caps = fixed_caps_of(message, wrong);
+  if (!epoch || !caps) return;
+  if (epoch->caps() != nullptr && gst_caps_is_equal(epoch->caps(), caps.get()))
+    epoch->set_pinned(caps.get());
+  else
+    wrong = "caps";
 }
 
 MessageFields StageRequests::pad_query(const IncomingMessage& request,
-                                       stage::Outputs so_far) {
+                                       stage::Outputs so_far,
+                                       std::string& wrong) {
   const std::optional<core::Field> field = request.find(protocol::kFieldQuery);
   const stage::QueryPtr query = field ? decode_query(field->value) : nullptr;
-  if (!query) return yes_or_no(false);
-  const bool is_at_output = request.number(protocol::kFieldDirection) != 0;
-  const std::shared_ptr<Epoch> epoch = epoch_of(request);
-  const core::Sequence sequence = request.number(protocol::kFieldSequence);
-  const bool is_upstreams = request.number(protocol::kFieldNumber) != 0;
-  bool is_answered = false;
-  if (!is_at_output) {
-    is_answered = negotiation_->query_upstream(query.get());
-  } else if (!epoch || !GST_QUERY_IS_SERIALIZED(query.get())) {
-    is_answered = negotiation_->query_downstream(query.get());
-  } else if (GST_QUERY_TYPE(query.get()) == GST_QUERY_ALLOCATION) {
-    gst_structure_set(gst_query_writable_structure(query.get()), kHasSlots,
-                      G_TYPE_BOOLEAN, TRUE, nullptr);
-    is_answered = negotiation_->allocation_at_output(
-        *epoch, sequence, query.get(), is_upstreams, so_far);
-  } else {
-    is_answered =
-        negotiation_->serialized_at_output(sequence, query.get(), so_far);
-  }
-  MessageFields reply = yes_or_no(is_answered);
-  if (is_answered)
-    reply.add_bytes(protocol::kFieldQuery, encode_query(query.get()));
+  const bool is_in_stream = request.find(protocol::kFieldSequence).has_value();
+  const std::shared_ptr<Epoch> epoch =
+      is_in_stream ? epoch_of(request, wrong) : nullptr;
+  if (!query) wrong = "query";
+  if (!wrong.empty()) return {};
+  MessageFields reply = yes_or_no(false);
+  if (!answer(request, epoch.get(), query.get(), so_far)) return reply;
+  reply = yes_or_no(true);
+  reply.add_bytes(protocol::kFieldQuery, encode_query(query.get()));
   return reply;
 }
 
-MessageFields StageRequests::pad_event(const IncomingMessage& request) {
+// `epoch` (nullable): of a query in the place of a frame.
+bool StageRequests::answer(const IncomingMessage& request, Epoch* epoch,
+                           GstQuery* query, stage::Outputs& so_far) {
+  if (request.number(protocol::kFieldDirection) == 0)
+    return negotiation_->query_upstream(query);
+  if (epoch == nullptr || !GST_QUERY_IS_SERIALIZED(query))
+    return negotiation_->query_downstream(query);
+  const core::Sequence sequence = request.number(protocol::kFieldSequence);
+  if (GST_QUERY_TYPE(query) != GST_QUERY_ALLOCATION)
+    return negotiation_->serialized_at_output(sequence, query, so_far);
+  gst_structure_set(gst_query_writable_structure(query), kHasSlots,
+                    G_TYPE_BOOLEAN, TRUE, nullptr);
+  return negotiation_->allocation_at_output(
+      *epoch, sequence, query, request.number(protocol::kFieldNumber) != 0,
+      so_far);
+}
+
+MessageFields StageRequests::pad_event(const IncomingMessage& request,
+                                       std::string& wrong) {
   const std::optional<core::Field> field = request.find(protocol::kFieldEvent);
   stage::EventPtr event = field ? decode_event(field->value) : nullptr;
+  if (!event) wrong = "event";
   return yes_or_no(event && negotiation_->event_upstream(std::move(event)));
 }
 

@@ -14,6 +14,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <string>
 
 #include "process/channel.h"
 #include "stage/negotiation.h"
@@ -34,18 +35,23 @@ class StageRequests {
   // The worker will be told of this epoch: under which number.
   std::uint64_t number_of(const std::shared_ptr<stage::Epoch>& epoch);
 
-  MessageFields enter_epoch(const IncomingMessage& request);
-  MessageFields bind_epoch(const IncomingMessage& request);
-  void leave_epoch(const IncomingMessage& message);
-  void close_epoch(const IncomingMessage& message);
-  void pin_epoch(const IncomingMessage& message);
+  // `wrong`: the name of a field that is missing, or cannot be what it is; else
+  // as it was.
+  MessageFields enter_epoch(const IncomingMessage& request, std::string& wrong);
+  MessageFields bind_epoch(const IncomingMessage& request, std::string& wrong);
+  void leave_epoch(const IncomingMessage& message, std::string& wrong);
+  void close_epoch(const IncomingMessage& message, std::string& wrong);
+  void pin_epoch(const IncomingMessage& message, std::string& wrong);
   // `so_far`: what the stage gave before it asked.
-  MessageFields pad_query(const IncomingMessage& request,
-                          stage::Outputs so_far);
-  MessageFields pad_event(const IncomingMessage& request);
+  MessageFields pad_query(const IncomingMessage& request, stage::Outputs so_far,
+                          std::string& wrong);
+  MessageFields pad_event(const IncomingMessage& request, std::string& wrong);
 
  private:
-  std::shared_ptr<stage::Epoch> epoch_of(const IncomingMessage& message) const;
+  std::shared_ptr<stage::Epoch> epoch_of(const IncomingMessage& message,
+                                         std::string& wrong) const;
+  bool answer(const IncomingMessage& request, stage::Epoch* epoch,
+              GstQuery* query, stage::Outputs& so_far);
 
   const std::shared_ptr<stage::Negotiation> negotiation_;
   const void* const copy_;

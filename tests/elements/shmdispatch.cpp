@@ -1295,7 +1295,13 @@ INSTANTIATE_TEST_SUITE_P(
                     Lie{"meta", "kind of a meta"},
                     Lie{"one-field", "video size"},
                     Lie{"end", "event, which is neither caps nor tags"},
-                    Lie{"report", "report"}, Lie{"magic", "magic"}),
+                    Lie{"report", "report"}, Lie{"magic", "magic"},
+                    Lie{"bus", "message"}, Lie{"need-slot", "bytes"},
+                    Lie{"enter", "epoch id"}, Lie{"leave", "epoch id"},
+                    Lie{"close", "epoch id"}, Lie{"bind", "caps"},
+                    Lie{"bind-nothing", "caps"}, Lie{"pin", "caps"},
+                    Lie{"pin-other", "caps"}, Lie{"pad-query", "query"},
+                    Lie{"pad-event", "event"}, Lie{"released", "number"}),
     [](const testing::TestParamInfo<Lie>& each) {
       std::string name = each.param.lie;
       std::erase_if(name, [](char c) { return c == '_' || c == '-'; });

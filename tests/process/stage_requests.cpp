@@ -33,8 +33,10 @@ class StageRequestsTest : public testing::Test {
     return result;
   }
   static std::uint64_t enter(StageRequests& requests) {
+    std::string wrong;
     const MessageFields reply = requests.enter_epoch(
-        message(MessageFields().add_number(protocol::kFieldEpochId, 1)));
+        message(MessageFields().add_number(protocol::kFieldEpochId, 1)), wrong);
+    EXPECT_EQ(wrong, "");
     return message(reply).number(protocol::kFieldResult, 99);
   }
   static std::future<std::uint64_t> enter_in_background(
@@ -42,9 +44,12 @@ class StageRequestsTest : public testing::Test {
     return std::async(std::launch::async, [&] { return enter(requests); });
   }
   static void leave(StageRequests& requests) {
+    std::string wrong;
     requests.leave_epoch(message(MessageFields()
                                      .add_number(protocol::kFieldEpochId, 1)
-                                     .add_number(protocol::kFieldResult, 1)));
+                                     .add_number(protocol::kFieldResult, 1)),
+                         wrong);
+    EXPECT_EQ(wrong, "");
   }
   static constexpr auto kNegotiate =
       static_cast<std::uint64_t>(Epoch::Entry::kNegotiate);

@@ -3,7 +3,7 @@
 """A worker program for shmdispatch that breaks one rule of the protocol.
 
 It is inverting_worker.py, but for one thing that is wrong in what it sends for
-each frame after its first one (`version`: when it starts).
+each frame after its first one (`version`: when it starts), or sends instead.
 
 Usage: shmdispatch stage=identity worker-command="python3 lying_worker.py LIE"
 """
@@ -53,6 +53,30 @@ MORE_PAYLOAD = {
                               + honest.field(META_LAYOUT, TALL_LAYOUT)),
 }
 
+(BUS, NEED_SLOT, ENTER_EPOCH, LEAVE_EPOCH, BIND_EPOCH, CLOSE_EPOCH, PAD_QUERY,
+ PAD_EVENT, PIN_EPOCH, INPUTS_RELEASED) = (34, 36, 37, 38, 39, 40, 41, 42, 43,
+                                           45)
+F_VALUE, F_CAPS, F_QUERY = 7, 15, 18
+EPOCH = honest.field(honest.F_EPOCH_ID, 1)
+RANGE = 'video/x-raw,width=[1,2]'
+NO_EPOCH = honest.field(honest.F_EPOCH_ID, 1000)
+# What is sent in the place of a report.
+MESSAGES = {
+    'bus': (BUS, honest.field(F_VALUE, b'no message')),
+    'need-slot': (NEED_SLOT,),
+    'enter': (ENTER_EPOCH,),
+    'leave': (LEAVE_EPOCH, NO_EPOCH),
+    'close': (CLOSE_EPOCH, NO_EPOCH),
+    'bind': (BIND_EPOCH, EPOCH, honest.field(F_CAPS, RANGE)),
+    'bind-nothing': (BIND_EPOCH, EPOCH),
+    'pin': (PIN_EPOCH, EPOCH, honest.field(F_CAPS, RANGE)),
+    'pin-other': (PIN_EPOCH, EPOCH,
+                  honest.field(F_CAPS, 'video/x-raw,format=AYUV')),
+    'pad-query': (PAD_QUERY, honest.field(F_QUERY, b'no query')),
+    'pad-event': (PAD_EVENT, honest.field(honest.F_EVENT, b'no event')),
+    'released': (INPUTS_RELEASED, honest.field(honest.F_NUMBER, 1000)),
+}
+
 
 def changed(values, names, lies, lie):
     """`values`, whose names are `names`, but for the one that is the lie."""
@@ -74,6 +98,9 @@ class LyingChannel(honest.Channel):
         elif kind == honest.REPORT and self.lie == 'magic':
             self.socket.send(honest.HEADER.pack(0, kind, 0, 0, 0))
             return
+        elif kind == honest.REPORT and self.lie in MESSAGES:
+            kind, *fields = MESSAGES[self.lie]
+            number = 1  # of a request, that is
         elif kind == honest.REPORT:
             fields = self.wrong_report(fields)
         super().send(kind, *fields, number=number)
