@@ -27,6 +27,8 @@ struct InFlight {
   std::span<const std::byte> payload;
   Bytes big;
   std::vector<InputMemory> inputs;
+  // What the stage has given before a question, if that did not push it.
+  stage::Outputs so_far;
 };
 
 }  // namespace dispatch::process

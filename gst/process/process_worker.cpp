@@ -480,6 +480,7 @@ bool ProcessWorker::decode(InFlight& flight, const TakenReport& taken,
   result.end = from_ns(report.end_ns);
   result.copied_buffers = report.copied_buffers;
   result.copied_bytes = report.copied_bytes;
+  result.outputs = std::exchange(flight.so_far, {});
   if (!reader_->read(flight, taken.payload, result.outputs, problem))
     return false;
   if (const auto answer = core::find_field(taken.payload, protocol::kQuery);
@@ -695,48 +696,59 @@ void ProcessWorker::say_no_slot(const os::Error& why) {
        way_out_of(why, host_.workers, 0, kMoreMemory)});
 }
 
+InFlight* ProcessWorker::find_flight_locked(core::Sequence sequence) {
+  const auto place = std::find_if(
+      in_flight_.begin(), in_flight_.end(),
+      [&](const InFlight& each) { return each.job.sequence == sequence; });
+  return place != in_flight_.end() ? &*place : nullptr;
+}
+
 // A question in the place of a frame. False: the worker has no such frame, or
-// has not waited for the answer to its last question. `asking` is what is
-// needed to read what the stage gave before; `held` what it points to.
+// has not waited for the answer to its last question. `asking` has what the
+// stage gave before, and what is needed to read more; `held` what that points
+// to.
 bool ProcessWorker::begin_question(core::Sequence sequence, InFlight& asking,
                                    std::vector<MemoryPtr>& held) {
   const std::lock_guard lock(mutex_);
-  const auto flight = std::find_if(
-      in_flight_.begin(), in_flight_.end(),
-      [&](const InFlight& each) { return each.job.sequence == sequence; });
-  if (flight == in_flight_.end() || is_asking_) return false;
+  InFlight* flight = find_flight_locked(sequence);
+  if (flight == nullptr || is_asking_) return false;
   is_asking_ = true;
   asking.job.sticky = flight->job.sticky;
   asking.job.is_per_stream = flight->job.is_per_stream;
   asking.inputs = flight->inputs;
+  asking.so_far = std::exchange(flight->so_far, {});
   for (const InputMemory& input : flight->inputs)
     held.push_back(stage::share(input.memory));
   return true;
 }
 
-void ProcessWorker::end_question() {
+// What the question has not pushed, `so_far`, leaves with the report.
+void ProcessWorker::end_question(core::Sequence sequence,
+                                 stage::Outputs so_far) {
   const std::lock_guard lock(mutex_);
   is_asking_ = false;
+  if (InFlight* flight = find_flight_locked(sequence))
+    flight->so_far = std::move(so_far);
 }
 
 // What the stage has given before it asked is decoded as a report is.
 MessageFields ProcessWorker::on_pad_query(const IncomingMessage& request,
                                           std::string& wrong) {
-  stage::Outputs so_far;
-  const auto sequence = request.find(protocol::kFieldSequence);
-  if (!sequence) return requests_.pad_query(request, std::move(so_far), wrong);
   InFlight asking;
+  const auto field = request.find(protocol::kFieldSequence);
+  if (!field) return requests_.pad_query(request, asking.so_far, wrong);
+  const core::Sequence sequence = field->number().value_or(UINT64_MAX);
   std::vector<MemoryPtr> held;
-  if (!begin_question(sequence->number().value_or(UINT64_MAX), asking, held)) {
+  if (!begin_question(sequence, asking, held)) {
     wrong = "query";
     return {};
   }
   const auto payload = request.find(protocol::kFieldPayload);
   MessageFields reply;
   if (!payload || payload->value.empty() ||
-      reader_->read(asking, payload->value, so_far, wrong))
-    reply = requests_.pad_query(request, std::move(so_far), wrong);
-  end_question();
+      reader_->read(asking, payload->value, asking.so_far, wrong))
+    reply = requests_.pad_query(request, asking.so_far, wrong);
+  end_question(sequence, std::move(asking.so_far));
   return reply;
 }
 

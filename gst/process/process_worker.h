@@ -150,9 +150,10 @@ class ProcessWorker final : public stage::Worker,
   void say_no_slot(const os::Error& why);
   MessageFields on_pad_query(const IncomingMessage& request,
                              std::string& wrong);
+  InFlight* find_flight_locked(core::Sequence sequence);
   bool begin_question(core::Sequence sequence, InFlight& asking,
                       std::vector<MemoryPtr>& held);
-  void end_question();
+  void end_question(core::Sequence sequence, stage::Outputs so_far);
   void on_hung_up(const std::string& violated_field);
   void end_because(const std::string& violated_field);
   void end_with(const stage::Problem& problem);

@@ -134,7 +134,7 @@ void StageRequests::pin_epoch(const IncomingMessage& message,
 }
 
 MessageFields StageRequests::pad_query(const IncomingMessage& request,
-                                       stage::Outputs so_far,
+                                       stage::Outputs& so_far,
                                        std::string& wrong) {
   const std::optional<core::Field> field = request.find(protocol::kFieldQuery);
   const stage::QueryPtr query = field ? decode_query(field->value) : nullptr;

@@ -42,9 +42,9 @@ class StageRequests {
   void leave_epoch(const IncomingMessage& message, std::string& wrong);
   void close_epoch(const IncomingMessage& message, std::string& wrong);
   void pin_epoch(const IncomingMessage& message, std::string& wrong);
-  // `so_far`: what the stage gave before it asked.
-  MessageFields pad_query(const IncomingMessage& request, stage::Outputs so_far,
-                          std::string& wrong);
+  // `so_far`: what the stage gave before it asked; taken out if it was pushed.
+  MessageFields pad_query(const IncomingMessage& request,
+                          stage::Outputs& so_far, std::string& wrong);
   MessageFields pad_event(const IncomingMessage& request, std::string& wrong);
 
  private:

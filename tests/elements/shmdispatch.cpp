@@ -1323,6 +1323,14 @@ TEST_F(PythonWorker, MayAskInThePlaceOfItsFrame) {
   EXPECT_EQ(pushed.get(), GST_FLOW_OK);
 }
 
+TEST_F(PythonWorker, MayAskAfterItHasGivenItsResult) {
+  Harness sut("stage=identity max-workers=2",
+              running(script("asking_worker.py", "after")));
+  auto pushed = sut.push_in_background(0, 20);
+  for (std::uint64_t i = 0; i < 20; ++i) EXPECT_EQ(sut.pull_number(), i);
+  EXPECT_EQ(pushed.get(), GST_FLOW_OK);
+}
+
 TEST_F(PythonWorker, HearsThatDownstreamRefusedWhatCameBeforeTheQuestion) {
   Harness sut("stage=identity max-workers=1",
               running(script("asking_worker.py", "after")));
