@@ -12,6 +12,19 @@ using protocol::PayloadTag;
 constexpr std::uint32_t kReportFlags =
     std::uint32_t{protocol::kPayloadFollows} | protocol::kKeepsInputs;
 
+// All processes have the same clock; time namespaces may differ by a little.
+constexpr std::int64_t kClockSlackNs = 1'000'000;
+
+// The name of the wrong time, or null.
+const char* check_times(const protocol::Report& report,
+                        const AwaitedReport& awaited) {
+  const bool is_early = report.start_ns < awaited.submitted_ns - kClockSlackNs;
+  if (report.start_ns < 0 || is_early) return "start_ns";
+  const bool is_late = report.end_ns > awaited.now_ns + kClockSlackNs;
+  if (report.end_ns < report.start_ns || is_late) return "end_ns";
+  return nullptr;
+}
+
 // Where in the payload the next field is.
 class PayloadOrder {
  public:
@@ -103,12 +116,13 @@ const char* check_report(const protocol::Report& report,
   const bool payload_follows = (report.flags & protocol::kPayloadFollows) != 0;
   if (report.number != awaited.number) return "number";
   if (report.sequence != awaited.sequence) return "sequence";
-  if (report.start_ns < 0) return "start_ns";
-  if (report.end_ns < report.start_ns) return "end_ns";
+  if (const char* wrong = check_times(report, awaited)) return wrong;
   if (report.flow > 0) return "flow";
   if ((report.flags & ~kReportFlags) != 0) return "flags";
   if (!payload_follows && report.payload_bytes > protocol::kPayloadBytes)
     return "payload_bytes";
+  if (report.copied_buffers > kMaxCopiedBuffers) return "copied_buffers";
+  if (report.copied_bytes > kMaxCopiedBytes) return "copied_bytes";
   if (report.reserved != 0) return "reserved";
   return nullptr;
 }

@@ -19,7 +19,14 @@ namespace dispatch::core {
 struct AwaitedReport {
   std::uint64_t number = 0;
   std::uint64_t sequence = 0;
+  std::int64_t submitted_ns = 0;  // CLOCK_MONOTONIC, as the next one
+  std::int64_t now_ns = 0;        // when the report was found
 };
+
+// Far above what a stage can copy for one frame: what is counted from reports
+// stays a number that means something.
+inline constexpr std::uint32_t kMaxCopiedBuffers = 1U << 20;
+inline constexpr std::uint64_t kMaxCopiedBytes = std::uint64_t{1} << 40;
 
 // The name of the wrong field ("sequence"), or null. `report` is a copy.
 const char* check_report(const protocol::Report& report,

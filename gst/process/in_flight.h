@@ -22,6 +22,7 @@ struct InputMemory {
 
 struct InFlight {
   std::uint64_t number = 0;  // of the command
+  core::MonotonicTime submitted{};
   stage::Job job;
   // What was sent: into the shared memory, which only we write, or `big`.
   std::span<const std::byte> payload;

@@ -47,6 +47,10 @@ std::uint64_t to_ns(MonotonicTime time) {
   return static_cast<std::uint64_t>(time.time_since_epoch().count());
 }
 
+std::int64_t to_signed_ns(MonotonicTime time) {
+  return time.time_since_epoch().count();
+}
+
 MonotonicTime from_ns(std::int64_t ns) {
   return MonotonicTime(core::Duration(ns));
 }
@@ -319,6 +323,7 @@ void ProcessWorker::submit(Job job) {
   InFlight& flight = in_flight_.emplace_back();
   flight.job = std::move(job);
   flight.number = ++submitted_;
+  flight.submitted = steady_clock::now();
   if (has_hung_up_) {
     lock.unlock();
     host_.reports->ring();
@@ -443,7 +448,9 @@ std::optional<ProcessWorker::Finished> ProcessWorker::take_one() {
     taken = next_report_locked(problem);
     if (taken)
       if (const char* wrong = core::check_report(
-              taken->report, {front.number, front.job.sequence}))
+              taken->report,
+              {front.number, front.job.sequence, to_signed_ns(front.submitted),
+               to_signed_ns(steady_clock::now())}))
         problem = wrong;
     if (problem.empty() && !taken && !has_hung_up_) return std::nullopt;
     ++taken_;

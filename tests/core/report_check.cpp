@@ -18,13 +18,18 @@ using protocol::MemoryRecord;
 using protocol::PayloadTag;
 using protocol::Report;
 
-const AwaitedReport kAwaited = {.number = 5, .sequence = 70};
+constexpr std::int64_t kMillisecond = 1'000'000;
+
+const AwaitedReport kAwaited = {.number = 5,
+                                .sequence = 70,
+                                .submitted_ns = 100 * kMillisecond,
+                                .now_ns = 140 * kMillisecond};
 
 Report good_report() {
   return {.number = 5,
           .sequence = 70,
-          .start_ns = 1000,
-          .end_ns = 2000,
+          .start_ns = 110 * kMillisecond,
+          .end_ns = 130 * kMillisecond,
           .flow = 0,
           .payload_bytes = 104,
           .copied_buffers = 1,
@@ -60,7 +65,12 @@ TEST(ReportCheck, AWrongFieldIsNamed) {
       {"number", [](Report& report) { report.number = 6; }},
       {"sequence", [](Report& report) { report.sequence = 71; }},
       {"start_ns", [](Report& report) { report.start_ns = -1; }},
-      {"end_ns", [](Report& report) { report.end_ns = 999; }},
+      {"start_ns", [](Report& report) { report.start_ns = 0; }},
+      {"start_ns", [](Report& report) { report.start_ns = INT64_MIN; }},
+      {"start_ns", [](Report& report) { report.start_ns = 98 * kMillisecond; }},
+      {"end_ns", [](Report& report) { report.end_ns = report.start_ns - 1; }},
+      {"end_ns", [](Report& report) { report.end_ns = 142 * kMillisecond; }},
+      {"end_ns", [](Report& report) { report.end_ns = INT64_MAX; }},
       {"end_ns", [](Report& report) { report.end_ns = INT64_MIN; }},
       {"flow", [](Report& report) { report.flow = 1; }},
       {"flags", [](Report& report) { report.flags = protocol::kPerStream; }},
@@ -70,10 +80,30 @@ TEST(ReportCheck, AWrongFieldIsNamed) {
          report.payload_bytes = protocol::kPayloadBytes + 8;
        }},
       {"payload_bytes", [](Report& report) { report.payload_bytes = ~0U; }},
+      {"copied_buffers",
+       [](Report& report) { report.copied_buffers = kMaxCopiedBuffers + 1; }},
+      {"copied_bytes",
+       [](Report& report) { report.copied_bytes = kMaxCopiedBytes + 1; }},
       {"reserved", [](Report& report) { report.reserved = 1; }},
   };
   for (const auto& [field, change] : changes)
     EXPECT_STREQ(check_changed(change), field);
+}
+
+TEST(ReportCheck, TimesAreBetweenHandOverAndNow) {
+  EXPECT_STREQ(check_changed([](Report& report) {
+                 report.start_ns = kAwaited.submitted_ns;
+                 report.end_ns = kAwaited.now_ns;
+               }),
+               nullptr);
+}
+
+TEST(ReportCheck, AHairOfDifferenceBetweenClocksIsForgiven) {
+  EXPECT_STREQ(check_changed([](Report& report) {
+                 report.start_ns = kAwaited.submitted_ns - kMillisecond;
+                 report.end_ns = kAwaited.now_ns + kMillisecond;
+               }),
+               nullptr);
 }
 
 TEST(ReportCheck, APayloadThatFollowsMayBeLarger) {

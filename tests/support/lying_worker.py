@@ -28,10 +28,12 @@ TALL_LAYOUT = struct.pack('=2Ii3I4Q4i', GRAY8, 0, 0, 8, 16, 1,
 OF_REPORT = {
     'number': lambda value: value + 1,
     'sequence': lambda value: value + 1,
-    'start_ns': lambda value: -1,
-    'end_ns': lambda value: 0,
+    'start_ns': lambda value: 0,
+    'end_ns': lambda value: (1 << 63) - 1,
     'flow': lambda value: 1,
     'flags': lambda value: 1 << 31,
+    'copied_buffers': lambda value: (1 << 32) - 1,
+    'copied_bytes': lambda value: (1 << 64) - 1,
     'payload_bytes': lambda value: honest.MAX_PAYLOAD + 1,
 }
 OF_MEMORY = {
