@@ -36,9 +36,11 @@ bool ReportBell::has_reports() const {
 
 // Looks for a while, if that was asked for: what comes soon then costs no
 // system call on either side.
-bool ReportBell::is_worth_sleeping(std::uint32_t seen) const {
+bool ReportBell::is_worth_sleeping(
+    std::uint32_t seen, std::optional<core::MonotonicTime> until) const {
   if (spin_ == core::Duration::zero()) return true;
-  const auto end = std::chrono::steady_clock::now() + spin_;
+  auto end = std::chrono::steady_clock::now() + spin_;
+  if (until) end = std::min(end, *until);
   do {
     if (look() != seen || has_reports()) return false;
   } while (std::chrono::steady_clock::now() < end);
@@ -47,7 +49,7 @@ bool ReportBell::is_worth_sleeping(std::uint32_t seen) const {
 
 void ReportBell::wait(std::uint32_t seen,
                       std::optional<core::MonotonicTime> until) {
-  if (!is_worth_sleeping(seen)) return;
+  if (!is_worth_sleeping(seen, until)) return;
   core::announce_sleep(is_waiting_);
   for (const auto& worker : workers_) worker->set_dispatcher_sleeps(true);
   if (!has_reports()) os::futex_wait(bell_->rings, seen, until);

@@ -36,7 +36,8 @@ class ReportBell final : public stage::Reports {
 
  private:
   bool has_reports() const;
-  bool is_worth_sleeping(std::uint32_t seen) const;
+  bool is_worth_sleeping(std::uint32_t seen,
+                         std::optional<core::MonotonicTime> until) const;
 
   SharedBell bell_;
   const core::Duration spin_;
