@@ -184,8 +184,8 @@ void ProcessWorker::send_waiting() {
 
 std::optional<stage::Problem> ProcessWorker::wait_ready(MonotonicTime until) {
   std::unique_lock lock(mutex_);
-  const bool has_come = changed_.wait_until(
-      lock, until, [&] { return life_ != Life::kStarting; });
+  const bool has_come =
+      changed_.wait_until(lock, until, [&] { return !life_.is_starting(); });
   if (problem_) return problem_;
   if (has_come) return std::nullopt;
   return stage::Problem{
@@ -194,32 +194,52 @@ std::optional<stage::Problem> ProcessWorker::wait_ready(MonotonicTime until) {
       "starting may take; run it by hand, see the property 'worker-command'."};
 }
 
-void ProcessWorker::on_ready(const IncomingMessage& message) {
-  const std::lock_guard lock(mutex_);
-  const std::uint64_t version = message.number(protocol::kFieldVersion);
-  if (version != protocol::kVersion)
-    problem_ = {name() + " speaks version " + std::to_string(version) +
-                    " of the protocol, this is version " +
-                    std::to_string(protocol::kVersion) + ".",
-                "The worker program and the element are not of one version."};
+std::optional<stage::Problem> ProcessWorker::why_not_ready(
+    const IncomingMessage& message) const {
   if (message.find(protocol::kFieldText))
-    problem_ = {name() + ": " + message.text(protocol::kFieldText),
-                message.text(protocol::kFieldDebug)};
+    return stage::Problem{name() + ": " + message.text(protocol::kFieldText),
+                          message.text(protocol::kFieldDebug)};
+  const std::uint64_t version = message.number(protocol::kFieldVersion);
+  if (version == protocol::kVersion) return std::nullopt;
+  return stage::Problem{
+      name() + " speaks version " + std::to_string(version) +
+          " of the protocol, this is version " +
+          std::to_string(protocol::kVersion) + ".",
+      "The worker program and the element are not of one version."};
+}
+
+void ProcessWorker::on_ready(const IncomingMessage& message) {
+  {
+    const std::lock_guard lock(mutex_);
+    if (life_.is_starting()) {
+      take_ready_locked(message);
+      return;
+    }
+    if (!life_.is_ready()) return;
+  }
+  end_because("ready");
+}
+
+void ProcessWorker::take_ready_locked(const IncomingMessage& message) {
+  problem_ = why_not_ready(message);
   transport_ =
       message.number(protocol::kFieldTransport) ==
               static_cast<std::uint64_t>(protocol::Transport::kMessages)
           ? protocol::Transport::kMessages
           : protocol::Transport::kRing;
   slots_->set_transport(transport_);
-  if (life_ == Life::kStarting) life_ = Life::kReady;
+  if (problem_)
+    life_.end();
+  else
+    life_.on_ready();
   changed_.notify_all();
 }
 
 void ProcessWorker::begin_close() {
   {
     const std::lock_guard lock(mutex_);
-    is_closing_ = true;
-    if (!in_flight_.empty()) child_.kill();
+    life_.end();
+    if (!in_flight_.empty()) kill_locked();
   }
   requests_.close();
   channel_->send(protocol::kMessageQuit);
@@ -228,35 +248,34 @@ void ProcessWorker::begin_close() {
 void ProcessWorker::finish_close(MonotonicTime until) {
   {
     std::unique_lock lock(mutex_);
-    is_closing_ = true;
-    const auto is_gone = [&] { return life_ == Life::kEnded; };
-    if (!changed_.wait_until(lock, until, is_gone)) child_.kill();
+    life_.end();
+    const auto is_gone = [&] { return life_.is_gone(); };
+    if (!changed_.wait_until(lock, until, is_gone)) kill_locked();
     changed_.wait(lock, is_gone);
   }
   channel_->close();
   slots_->close();
+  let_go_of_inputs();
   std::deque<InFlight> in_flight;  // let go of without the lock
-  std::map<std::uint64_t, stage::Frame> kept_inputs;
   const std::lock_guard lock(mutex_);
   in_flight.swap(in_flight_);
-  kept_inputs.swap(kept_inputs_);
+}
+
+void ProcessWorker::kill_locked() {
+  if (life_.kill()) child_.kill();
 }
 
 // The process is gone, by itself or not.
 void ProcessWorker::on_gone() {
   std::string how;
-  bool is_meant = false;
-  bool was_starting = false;
+  bool is_news = false;
   std::string last_words;
   channel_->receive_all(last_words);  // what it said before it died
   {
     const std::lock_guard lock(mutex_);
     const int pid = child_.pid();
     how = name() + " (process " + std::to_string(pid) + ") " + child_.wait();
-    is_meant = is_closing_;
-    was_starting = life_ == Life::kStarting;
-    life_ = Life::kEnded;
-    has_hung_up_ = true;
+    is_news = life_.on_gone();
     if (!problem_)
       problem_ = {
           how + ".",
@@ -265,7 +284,8 @@ void ProcessWorker::on_gone() {
     changed_.notify_all();
   }
   GST_INFO_OBJECT(host_.element, "%s", how.c_str());
-  if (!is_meant && !was_starting) host_.workers_host->on_problem(*problem_);
+  if (is_news) host_.workers_host->on_problem(*problem_);
+  let_go_of_inputs();
   host_.reports->ring();
   requests_.close();
   // Does not wait for what is being answered: that may wait for a frame of
@@ -284,7 +304,13 @@ void ProcessWorker::on_hung_up(const std::string& violated_field) {
     return;
   }
   const std::lock_guard lock(mutex_);
-  if (life_ != Life::kEnded && !is_closing_) child_.kill();
+  // How it ends is told when it has: it may be dying by itself.
+  if (life_.is_wanted()) child_.kill();
+}
+
+bool ProcessWorker::is_believed() const {
+  const std::lock_guard lock(mutex_);
+  return life_.is_believed();
 }
 
 // This process could not send to it, or take what it sent: it would wait for
@@ -307,11 +333,11 @@ void ProcessWorker::end_because(const std::string& violated_field) {
 void ProcessWorker::end_with(const stage::Problem& problem) {
   {
     const std::lock_guard lock(mutex_);
-    if (life_ == Life::kEnded || is_closing_ || problem_) return;
-    problem_ = problem;
-    child_.kill();
+    const bool is_news = life_.is_ready();
+    if (life_.is_starting()) problem_ = problem;  // wait_ready() tells
+    kill_locked();
     changed_.notify_all();
-    if (life_ == Life::kStarting) return;  // wait_ready() tells
+    if (!is_news) return;
   }
   host_.workers_host->on_problem(problem);
 }
@@ -324,7 +350,7 @@ void ProcessWorker::submit(Job job) {
   flight.job = std::move(job);
   flight.number = ++submitted_;
   flight.submitted = steady_clock::now();
-  if (has_hung_up_) {
+  if (!life_.may_report()) {
     lock.unlock();
     host_.reports->ring();
     return;
@@ -388,7 +414,7 @@ void ProcessWorker::set_dispatcher_sleeps(bool sleeps) {
 bool ProcessWorker::has_reports() const {
   const std::lock_guard lock(mutex_);
   if (in_flight_.empty()) return false;
-  if (has_hung_up_ || !message_reports_.empty()) return true;
+  if (!life_.may_report() || !message_reports_.empty()) return true;
   return transport_ == protocol::Transport::kRing &&
          reports_->completed.load(std::memory_order_acquire) !=
              static_cast<std::uint32_t>(taken_);
@@ -445,14 +471,14 @@ std::optional<ProcessWorker::Finished> ProcessWorker::take_one() {
     const std::lock_guard lock(mutex_);
     if (in_flight_.empty()) return std::nullopt;
     const InFlight& front = in_flight_.front();
-    taken = next_report_locked(problem);
+    if (life_.is_believed()) taken = next_report_locked(problem);
     if (taken)
       if (const char* wrong = core::check_report(
               taken->report,
               {front.number, front.job.sequence, to_signed_ns(front.submitted),
                to_signed_ns(steady_clock::now())}))
         problem = wrong;
-    if (problem.empty() && !taken && !has_hung_up_) return std::nullopt;
+    if (problem.empty() && !taken && life_.may_report()) return std::nullopt;
     ++taken_;
     flight = std::move(in_flight_.front());
     in_flight_.pop_front();
@@ -462,11 +488,7 @@ std::optional<ProcessWorker::Finished> ProcessWorker::take_one() {
   if (problem.empty() && taken &&
       decode(flight, *taken, finished.result, problem))
     return finished;
-  if (!problem.empty()) {
-    end_because(problem);
-    const std::lock_guard lock(mutex_);
-    has_hung_up_ = true;  // nothing of it is read any more
-  }
+  if (!problem.empty()) end_because(problem);
   return fail(std::move(flight));
 }
 
@@ -476,7 +498,18 @@ ProcessWorker::Finished ProcessWorker::fail(InFlight flight) {
   finished.sequence = flight.job.sequence;
   finished.result.flow = GST_FLOW_ERROR;
   finished.result.start = finished.result.end = steady_clock::now();
+  const std::lock_guard lock(mutex_);
+  if (!life_.is_gone()) failed_.push_back(std::move(flight));
   return finished;
+}
+
+// The process is gone: nobody looks at them, or writes to them, any more.
+void ProcessWorker::let_go_of_inputs() {
+  std::vector<InFlight> failed;  // let go of without the lock
+  std::map<std::uint64_t, stage::Frame> kept_inputs;
+  const std::lock_guard lock(mutex_);
+  failed.swap(failed_);
+  kept_inputs.swap(kept_inputs_);
 }
 
 bool ProcessWorker::decode(InFlight& flight, const TakenReport& taken,
@@ -575,6 +608,7 @@ void ProcessWorker::on_inputs_released(const IncomingMessage& message,
 // A known message that cannot be read breaks the protocol; one that is not
 // known is of a later version.
 void ProcessWorker::on_message(IncomingMessage& message) {
+  if (message.type != protocol::kMessageLog && !is_believed()) return;
   std::string wrong;
   handle(message, wrong);
   if (!wrong.empty()) end_because(wrong);
@@ -617,6 +651,7 @@ void ProcessWorker::handle(const IncomingMessage& message, std::string& wrong) {
 }
 
 MessageFields ProcessWorker::on_request(IncomingMessage& request) {
+  if (!is_believed()) return {};
   std::string wrong;
   MessageFields reply = reply_to(request, wrong);
   if (!wrong.empty()) end_because(wrong);

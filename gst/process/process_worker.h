@@ -28,6 +28,7 @@
 #include <string>
 #include <vector>
 
+#include "core/worker_life.h"
 #include "os/child_process.h"
 #include "process/channel.h"
 #include "process/command_writer.h"
@@ -112,7 +113,6 @@ class ProcessWorker final : public stage::Worker,
     core::protocol::Report report;
     Bytes payload;
   };
-  enum class Life { kStarting, kReady, kClosing, kEnded };
 
   ProcessWorker(const ProcessHost& host, const ProcessWorkerSetup& setup,
                 SharedCommands commands, SharedReports reports,
@@ -128,6 +128,7 @@ class ProcessWorker final : public stage::Worker,
   std::optional<TakenReport> next_report_locked(std::string& problem);
   std::optional<Finished> take_one();
   Finished fail(InFlight flight);
+  void let_go_of_inputs();
   bool decode(InFlight& flight, const TakenReport& taken,
               stage::JobResult& result, std::string& problem);
   void keep_inputs(InFlight& flight);
@@ -141,6 +142,9 @@ class ProcessWorker final : public stage::Worker,
   void handle(const IncomingMessage& message, std::string& wrong);
   MessageFields reply_to(const IncomingMessage& request, std::string& wrong);
   void on_ready(const IncomingMessage& message);
+  std::optional<stage::Problem> why_not_ready(
+      const IncomingMessage& message) const;
+  void take_ready_locked(const IncomingMessage& message);
   void on_report_message(const IncomingMessage& message);
   void on_inputs_released(const IncomingMessage& message, std::string& wrong);
   void on_bus_message(const IncomingMessage& message, std::string& wrong);
@@ -155,10 +159,12 @@ class ProcessWorker final : public stage::Worker,
                       std::vector<MemoryPtr>& held);
   void end_question(core::Sequence sequence, stage::Outputs so_far);
   void on_hung_up(const std::string& violated_field);
+  bool is_believed() const;
   void end_because(const std::string& violated_field);
   void end_with(const stage::Problem& problem);
   void send_waiting();
   void on_failure();
+  void kill_locked();
   void on_gone();
 
   std::string name() const { return "worker" + std::to_string(number_); }
@@ -176,13 +182,12 @@ class ProcessWorker final : public stage::Worker,
   std::condition_variable changed_;
   // All under mutex_:
   os::ChildProcess child_;
-  Life life_ = Life::kStarting;
-  bool is_closing_ = false;
-  bool has_hung_up_ = false;  // it will not report any more
+  core::WorkerLife life_;
   std::optional<stage::Problem> problem_;
   core::protocol::Transport transport_ = core::protocol::Transport::kRing;
   std::deque<InFlight> in_flight_;
   bool is_asking_ = false;  // in the place of a frame
+  std::vector<InFlight> failed_;  // it may still write, until it is gone
   std::uint64_t submitted_ = 0;
   std::uint64_t taken_ = 0;
   std::deque<TakenReport> message_reports_;  // of Transport::kMessages

@@ -6,7 +6,9 @@
 #include <gtest/gtest.h>
 #include <malloc.h>
 #include <signal.h>
+#include <sys/ptrace.h>
 #include <sys/resource.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -69,6 +71,39 @@ std::vector<pid_t> workers() {
     pids.insert(pids.end(), std::istream_iterator<pid_t>(children), {});
   }
   return pids;
+}
+
+// A process that is still there after a SIGKILL, as one that hangs in the
+// kernel: it is stopped when it is about to be gone. All on one thread.
+class LastingProcess {
+ public:
+  explicit LastingProcess(pid_t pid) : pid_(pid) {
+    lasts_ = ptrace(PTRACE_SEIZE, pid, nullptr, PTRACE_O_TRACEEXIT) == 0;
+  }
+  ~LastingProcess() { let_go(); }
+  LastingProcess(const LastingProcess&) = delete;
+  LastingProcess& operator=(const LastingProcess&) = delete;
+
+  // False: this machine does not allow it.
+  bool lasts() const { return lasts_; }
+  // Kills it, if nobody else has.
+  void let_go() {
+    if (!std::exchange(lasts_, false)) return;
+    kill(pid_, SIGKILL);
+    waitpid(pid_, nullptr, __WALL);
+    ptrace(PTRACE_CONT, pid_, nullptr, nullptr);
+  }
+
+ private:
+  const pid_t pid_;
+  bool lasts_ = false;
+};
+
+// Whether `is_true` becomes true, for what tells no one.
+bool comes_true(const std::function<bool()>& is_true) {
+  for (int i = 0; i < 1000 && !is_true(); ++i)
+    std::this_thread::sleep_for(std::chrono::milliseconds(10));
+  return is_true();
 }
 
 std::size_t open_descriptors() {
@@ -1297,7 +1332,7 @@ INSTANTIATE_TEST_SUITE_P(
                     Lie{"meta", "kind of a meta"},
                     Lie{"one-field", "video size"},
                     Lie{"end", "event, which is neither caps nor tags"},
-                    Lie{"report", "report"}, Lie{"magic", "magic"},
+                    Lie{"report", "report"}, Lie{"ready", "ready"}, Lie{"magic", "magic"},
                     Lie{"bus", "message"}, Lie{"need-slot", "bytes"},
                     Lie{"enter", "epoch id"}, Lie{"leave", "epoch id"},
                     Lie{"close", "epoch id"}, Lie{"bind", "caps"},
@@ -1394,6 +1429,35 @@ TEST_F(PythonWorker, ThatAsksInThePlaceOfAnotherFrameIsEnded) {
   sut.push(0);
   const std::string error = wait_for_error(sut.messages());
   EXPECT_TRUE(has(error, broken_by(0, "query"))) << error;
+}
+
+// A frame whose memory tells when nobody has it any more.
+BufferPtr watched_frame(std::uint64_t number, std::atomic<bool>& is_free) {
+  GstMemory* memory = foreign_memory(64, true);
+  gst_mini_object_weak_ref(
+      GST_MINI_OBJECT_CAST(memory),
+      [](gpointer flag, GstMiniObject*) {
+        *static_cast<std::atomic<bool>*>(flag) = true;
+      },
+      &is_free);
+  return buffer_of(number, {memory});
+}
+
+TEST_F(PythonWorker, ThatIsKilledHasItsFrameUntilItIsGone) {
+  Harness sut("stage=identity max-workers=1",
+              running(script("lying_worker.py", "flow")));
+  sut.push(0);
+  sut.pull();
+  LastingProcess worker(workers().at(0));
+  if (!worker.lasts()) GTEST_SKIP() << "ptrace is not allowed";
+  std::atomic<bool> is_free{false};
+  sut.push(watched_frame(1, is_free));
+  wait_for_error(sut.messages());
+  sut.wait_for_stat("in-flight", 0);
+  std::this_thread::sleep_for(std::chrono::milliseconds(50));
+  EXPECT_FALSE(is_free);
+  worker.let_go();
+  EXPECT_TRUE(comes_true([&] { return is_free.load(); }));
 }
 
 // ---- Worker programs that do not start -------------------------------------

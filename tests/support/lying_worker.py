@@ -103,6 +103,9 @@ class LyingChannel(honest.Channel):
         elif kind == honest.REPORT and self.lie in MESSAGES:
             kind, *fields = MESSAGES[self.lie]
             number = 1  # of a request, that is
+        elif kind == honest.REPORT and self.lie == 'ready':
+            super().send(honest.READY,
+                         honest.field(honest.F_VERSION, honest.VERSION))
         elif kind == honest.REPORT:
             fields = self.wrong_report(fields)
         super().send(kind, *fields, number=number)
