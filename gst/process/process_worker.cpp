@@ -10,6 +10,7 @@
 #include "core/handshake.h"
 #include "core/report_check.h"
 #include "os/futex.h"
+#include "process/keeper.h"
 #include "process/result_frames.h"
 #include "process/shortage.h"
 
@@ -29,6 +30,8 @@ namespace {
 
 // The worker program's number of its socket.
 constexpr int kSocketInChild = 3;
+// A killed process that is still there then hangs in the kernel.
+constexpr auto kKillPatience = std::chrono::seconds(1);
 // For the answer to a query of the stage: another one may hold its locks.
 constexpr auto kQueryPatience = std::chrono::milliseconds(500);
 // Until descriptors that others have sent may have arrived.
@@ -251,7 +254,8 @@ void ProcessWorker::finish_close(MonotonicTime until) {
     life_.end();
     const auto is_gone = [&] { return life_.is_gone(); };
     if (!changed_.wait_until(lock, until, is_gone)) kill_locked();
-    changed_.wait(lock, is_gone);
+    if (!changed_.wait_until(lock, until + kKillPatience, is_gone))
+      leave_locked();
   }
   channel_->close();
   slots_->close();
@@ -259,6 +263,25 @@ void ProcessWorker::finish_close(MonotonicTime until) {
   std::deque<InFlight> in_flight;  // let go of without the lock
   const std::lock_guard lock(mutex_);
   in_flight.swap(in_flight_);
+}
+
+// It cannot be waited for.
+void ProcessWorker::leave_locked() {
+  GST_WARNING_OBJECT(host_.element,
+                     "%s (process %d) was killed and is still there; what it "
+                     "has is kept until it goes",
+                     name().c_str(), child_.pid());
+  struct Inputs {
+    std::deque<InFlight> in_flight;
+    std::vector<InFlight> failed;
+    std::map<std::uint64_t, stage::Frame> kept;
+  };
+  const auto inputs = std::make_shared<Inputs>();
+  inputs->in_flight.swap(in_flight_);
+  inputs->failed.swap(failed_);
+  inputs->kept.swap(kept_inputs_);
+  keep_until_gone(std::exchange(child_, {}), inputs);
+  life_.on_gone();
 }
 
 void ProcessWorker::kill_locked() {
@@ -273,6 +296,7 @@ void ProcessWorker::on_gone() {
   channel_->receive_all(last_words);  // what it said before it died
   {
     const std::lock_guard lock(mutex_);
+    if (life_.is_gone()) return;  // it was left behind before
     const int pid = child_.pid();
     how = name() + " (process " + std::to_string(pid) + ") " + child_.wait();
     is_news = life_.on_gone();

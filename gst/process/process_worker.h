@@ -81,7 +81,8 @@ class ProcessWorker final : public stage::Worker,
   std::optional<stage::Problem> wait_ready(core::MonotonicTime until);
   // Asks an idle process to end; kills a busy one. Its end is no problem.
   void begin_close();
-  // Waits until it is gone; what takes longer than `until` is killed.
+  // Waits until it is gone; what takes longer than `until` is killed, and what
+  // does not go even then is left behind, with all that it may still touch.
   void finish_close(core::MonotonicTime until);
 
   // Worker. None blocks. The end of a job is told by take_reports().
@@ -165,6 +166,7 @@ class ProcessWorker final : public stage::Worker,
   void send_waiting();
   void on_failure();
   void kill_locked();
+  void leave_locked();
   void on_gone();
 
   std::string name() const { return "worker" + std::to_string(number_); }

@@ -121,12 +121,16 @@ bool comes_down_to(std::size_t descriptors) {
   return open_descriptors() <= descriptors;
 }
 
-void play_again(Harness& sut) {
-  sut.set_state(GST_STATE_NULL);
-  EXPECT_EQ(workers_of(sut.element()), 0U);
+void play_anew(Harness& sut) {
   sut.set_state(GST_STATE_PLAYING);
   sut.push_event(gst_event_new_stream_start("again"));
   gst_harness_set_src_caps_str(sut.get(), kAnyCaps);
+}
+
+void play_again(Harness& sut) {
+  sut.set_state(GST_STATE_NULL);
+  EXPECT_EQ(workers_of(sut.element()), 0U);
+  play_anew(sut);
 }
 
 TEST(Process, AKilledWorkerEndsTheStreamWithItsNumberAndHowItEnded) {
@@ -1458,6 +1462,25 @@ TEST_F(PythonWorker, ThatIsKilledHasItsFrameUntilItIsGone) {
   EXPECT_FALSE(is_free);
   worker.let_go();
   EXPECT_TRUE(comes_true([&] { return is_free.load(); }));
+}
+
+TEST(Process, OneThatCannotBeKilledDoesNotHoldUpAStop) {
+  Gate gate;
+  gate.hold(0);
+  Harness sut("stage=gate max-workers=1", {.gate = &gate});
+  LastingProcess worker(workers().at(0));
+  if (!worker.lasts()) GTEST_SKIP() << "ptrace is not allowed";
+  std::atomic<bool> is_free{false};
+  sut.push(watched_frame(0, is_free));
+  gate.wait_until_held(0);
+  sut.set_state(GST_STATE_NULL);
+  play_anew(sut);
+  EXPECT_EQ(workers().size(), 2U) << "the new one, and the old one";
+  EXPECT_FALSE(is_free) << "what a process may still look at";
+  EXPECT_EQ(sut.push(1), GST_FLOW_OK);
+  EXPECT_EQ(number_of(sut.pull().get()), 1U);
+  worker.let_go();
+  EXPECT_TRUE(comes_true([&] { return is_free && workers().size() == 1U; }));
 }
 
 // ---- Worker programs that do not start -------------------------------------
