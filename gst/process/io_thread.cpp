@@ -20,9 +20,14 @@ gpointer run(gpointer loop) {
   return nullptr;
 }
 
-gboolean call(gint, GIOCondition, gpointer on_ready) {
+gboolean call_ready(gint, GIOCondition, gpointer on_ready) {
   return (*static_cast<OnReady*>(on_ready))() ? G_SOURCE_CONTINUE
                                               : G_SOURCE_REMOVE;
+}
+
+gboolean call_once(gpointer function) {
+  (*static_cast<std::function<void()>*>(function))();
+  return G_SOURCE_REMOVE;
 }
 
 }  // namespace
@@ -49,7 +54,7 @@ IoThread::~IoThread() {
 void IoThread::watch(int fd, GIOCondition condition, OnReady on_ready) {
   GSource* source = g_unix_fd_source_new(fd, condition);
   g_source_set_callback(
-      source, G_SOURCE_FUNC(call), new OnReady(std::move(on_ready)),
+      source, G_SOURCE_FUNC(call_ready), new OnReady(std::move(on_ready)),
       [](gpointer data) { delete static_cast<OnReady*>(data); });
   g_source_attach(source, context_);
   g_source_unref(source);
@@ -59,12 +64,7 @@ void IoThread::call_later(std::chrono::milliseconds delay,
                           std::function<void()> call) {
   GSource* source = g_timeout_source_new(static_cast<guint>(delay.count()));
   g_source_set_callback(
-      source,
-      [](gpointer data) -> gboolean {
-        (*static_cast<std::function<void()>*>(data))();
-        return G_SOURCE_REMOVE;
-      },
-      new std::function<void()>(std::move(call)),
+      source, call_once, new std::function<void()>(std::move(call)),
       [](gpointer data) { delete static_cast<std::function<void()>*>(data); });
   g_source_attach(source, context_);
   g_source_unref(source);

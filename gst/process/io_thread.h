@@ -22,7 +22,8 @@ class IoThread {
 
   // Calls `on_ready` whenever `fd` (borrowed) is ready, until it says false.
   void watch(int fd, GIOCondition condition, std::function<bool()> on_ready);
-  // Calls `call` once, `delay` from now.
+  // Calls `call` once, `delay` from now. One that has not been called when this
+  // ends never is.
   void call_later(std::chrono::milliseconds delay, std::function<void()> call);
 
  private:

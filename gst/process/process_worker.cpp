@@ -54,6 +54,12 @@ std::int64_t to_signed_ns(MonotonicTime time) {
   return time.time_since_epoch().count();
 }
 
+// It is read together with what was sent over the socket before it: its
+// payload, or why the stage has failed.
+bool needs_messages(const protocol::Report& report) {
+  return (report.flags & protocol::kPayloadFollows) != 0 || report.flow < 0;
+}
+
 MonotonicTime from_ns(std::int64_t ns) {
   return MonotonicTime(core::Duration(ns));
 }
@@ -439,7 +445,7 @@ bool ProcessWorker::has_reports() const {
   const std::lock_guard lock(mutex_);
   if (in_flight_.empty()) return false;
   if (!life_.may_report() || !message_reports_.empty()) return true;
-  return transport_ == protocol::Transport::kRing &&
+  return transport_ == protocol::Transport::kRing && !is_hearing_ &&
          reports_->completed.load(std::memory_order_acquire) !=
              static_cast<std::uint32_t>(taken_);
 }
@@ -473,18 +479,54 @@ std::optional<ProcessWorker::TakenReport> ProcessWorker::next_report_locked(
   const std::uint64_t entry = taken_ % protocol::kRingEntries;
   TakenReport taken;
   std::memcpy(&taken.report, &reports_->reports[entry], sizeof taken.report);
+  if (needs_messages(taken.report) &&
+      !has_heard_locked(in_flight_.front().number))
+    return std::nullopt;
+  if (!take_payload_locked(taken, entry, problem)) return std::nullopt;
+  return taken;
+}
+
+bool ProcessWorker::take_payload_locked(TakenReport& taken, std::uint64_t entry,
+                                        std::string& problem) {
   if ((taken.report.flags & protocol::kPayloadFollows) != 0) {
     const auto found = late_payloads_.find(taken.report.number);
-    if (found == late_payloads_.end()) return std::nullopt;  // on its way
+    if (found == late_payloads_.end()) {
+      problem = "payload";
+      return false;
+    }
     taken.payload = std::move(found->second);
     late_payloads_.erase(found);
-    return taken;
+    return true;
   }
   const std::size_t bytes = std::min<std::size_t>(taken.report.payload_bytes,
                                                   protocol::kPayloadBytes);
   const std::byte* from = reports_->payloads[entry];
   taken.payload.assign(from, from + bytes);
-  return taken;
+  return true;
+}
+
+// Whether all is known that the worker said before the report of that command.
+// If not, the bell rings when it is.
+bool ProcessWorker::has_heard_locked(std::uint64_t number) {
+  if (heard_ >= number || life_.is_gone()) return true;
+  if (std::exchange(is_hearing_, true)) return false;
+  host_.io->call_later(std::chrono::milliseconds::zero(),
+                       [weak = weak_from_this(), number] {
+                         if (const auto self = weak.lock()) self->hear(number);
+                       });
+  return false;
+}
+
+// On the thread of the messages: what was sent before now is in the socket.
+void ProcessWorker::hear(std::uint64_t number) {
+  std::string problem;
+  if (!channel_->receive_all(problem)) on_hung_up(problem);
+  {
+    const std::lock_guard lock(mutex_);
+    heard_ = number;
+    is_hearing_ = false;
+  }
+  host_.reports->ring();
 }
 
 std::optional<ProcessWorker::Finished> ProcessWorker::take_one() {

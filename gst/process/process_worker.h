@@ -127,6 +127,10 @@ class ProcessWorker final : public stage::Worker,
 
   // The way back:
   std::optional<TakenReport> next_report_locked(std::string& problem);
+  bool take_payload_locked(TakenReport& taken, std::uint64_t entry,
+                           std::string& problem);
+  bool has_heard_locked(std::uint64_t number);
+  void hear(std::uint64_t number);
   std::optional<Finished> take_one();
   Finished fail(InFlight flight);
   void let_go_of_inputs();
@@ -188,10 +192,13 @@ class ProcessWorker final : public stage::Worker,
   std::optional<stage::Problem> problem_;
   core::protocol::Transport transport_ = core::protocol::Transport::kRing;
   std::deque<InFlight> in_flight_;
-  bool is_asking_ = false;  // in the place of a frame
+  bool is_asking_ = false;        // in the place of a frame
   std::vector<InFlight> failed_;  // it may still write, until it is gone
   std::uint64_t submitted_ = 0;
   std::uint64_t taken_ = 0;
+  // What was said before the report of that command has been heard.
+  std::uint64_t heard_ = 0;
+  bool is_hearing_ = false;
   std::deque<TakenReport> message_reports_;  // of Transport::kMessages
   std::map<std::uint64_t, Bytes> late_payloads_;
   // Frames that the stage still looks at after their command, by its number;

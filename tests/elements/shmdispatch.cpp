@@ -1116,6 +1116,18 @@ class PythonWorker : public testing::Test {
   }
 };
 
+// By messages, and through the shared memory.
+class InvertingWorker : public PythonWorker,
+                        public testing::WithParamInterface<const char*> {};
+
+INSTANTIATE_TEST_SUITE_P(Programs, InvertingWorker,
+                         testing::Values("inverting_worker.py",
+                                         "ring_worker.py"),
+                         [](const testing::TestParamInfo<const char*>& each) {
+                           return std::string(each.param)
+                               .substr(0, std::string(each.param).find('.'));
+                         });
+
 bool is_inverted(GstBuffer* buffer) {
   const BufferPtr original =
       numbered_buffer(number_of(buffer), gst_buffer_get_size(buffer));
@@ -1137,9 +1149,8 @@ guint inverted_by(GstBuffer* buffer) {
   return worker;
 }
 
-TEST_F(PythonWorker, InvertsAllFramesInOrder) {
-  Harness sut("stage=identity max-workers=1",
-              running(script("inverting_worker.py")));
+TEST_P(InvertingWorker, InvertsAllFramesInOrder) {
+  Harness sut("stage=identity max-workers=1", running(script(GetParam())));
   for (std::uint64_t i = 0; i < 50; ++i) {
     ASSERT_EQ(sut.push(i), GST_FLOW_OK);
     const BufferPtr out = sut.pull();
@@ -1150,9 +1161,8 @@ TEST_F(PythonWorker, InvertsAllFramesInOrder) {
   sut.wait_for_stat("applied", 50);
 }
 
-TEST_F(PythonWorker, SharesFramesWithAnotherOne) {
-  Harness sut("stage=identity max-workers=2",
-              running(script("inverting_worker.py")));
+TEST_P(InvertingWorker, SharesFramesWithAnotherOne) {
+  Harness sut("stage=identity max-workers=2", running(script(GetParam())));
   // None is done before the other one has its frame.
   for (const pid_t pid : workers()) kill(pid, SIGSTOP);
   sut.push_range(0, 2);
@@ -1173,9 +1183,9 @@ TEST_F(PythonWorker, SharesFramesWithAnotherOne) {
   EXPECT_EQ(pushed.get(), GST_FLOW_OK);
 }
 
-TEST_F(PythonWorker, KeepsWhatTheOriginalHas) {
+TEST_P(InvertingWorker, KeepsWhatTheOriginalHas) {
   Harness sut("stage=identity max-workers=1",
-              running(script("inverting_worker.py"), {.caps = kVideoCaps}));
+              running(script(GetParam()), {.caps = kVideoCaps}));
   BufferPtr frame = sut.frame(4);
   add_metas(frame.get());
   GST_BUFFER_DTS(frame.get()) = 5;
@@ -1221,9 +1231,8 @@ TEST_F(PythonWorker, AddsAndRemovesRegions) {
   }
 }
 
-TEST_F(PythonWorker, TakesMemoryOfAnyShape) {
-  Harness sut("stage=identity max-workers=1",
-              running(script("inverting_worker.py")));
+TEST_P(InvertingWorker, TakesMemoryOfAnyShape) {
+  Harness sut("stage=identity max-workers=1", running(script(GetParam())));
   sut.push(buffer_of(1, {foreign_memory(64, true), foreign_memory(32, true)}));
   const BufferPtr joined = sut.pull();
   EXPECT_EQ(gst_buffer_get_size(joined.get()), 96U);
@@ -1239,9 +1248,8 @@ TEST_F(PythonWorker, TakesMemoryOfAnyShape) {
 }
 
 // More than it may have result slots.
-TEST_F(PythonWorker, PutsAListIntoOneResultSlot) {
-  Harness sut("stage=identity max-workers=1",
-              running(script("inverting_worker.py")));
+TEST_P(InvertingWorker, PutsAListIntoOneResultSlot) {
+  Harness sut("stage=identity max-workers=1", running(script(GetParam())));
   constexpr std::uint64_t kBuffers = 300;
   GstBufferList* const list = gst_buffer_list_new();
   for (std::uint64_t i = 0; i < kBuffers; ++i)
@@ -1259,9 +1267,8 @@ TEST_F(PythonWorker, PutsAListIntoOneResultSlot) {
   EXPECT_EQ(files.size(), 1U);
 }
 
-TEST_F(PythonWorker, FollowsNewCaps) {
-  Harness sut("stage=identity max-workers=2",
-              running(script("inverting_worker.py")));
+TEST_P(InvertingWorker, FollowsNewCaps) {
+  Harness sut("stage=identity max-workers=2", running(script(GetParam())));
   sut.push_range(0, 2);
   gst_harness_set_src_caps_str(sut.get(), kVideoCaps);
   sut.push_range(2, 4);
@@ -1279,9 +1286,8 @@ TEST_F(PythonWorker, FollowsNewCaps) {
   EXPECT_TRUE(gst_caps_is_equal(caps.get(), expected.get()));
 }
 
-TEST_F(PythonWorker, EndsWithTheElement) {
-  Harness sut("stage=identity max-workers=2",
-              running(script("inverting_worker.py")));
+TEST_P(InvertingWorker, EndsWithTheElement) {
+  Harness sut("stage=identity max-workers=2", running(script(GetParam())));
   for (std::uint64_t round = 0; round < 2; ++round) {
     sut.push(round);
     EXPECT_EQ(sut.pull_number(), round);
@@ -1296,16 +1302,23 @@ TEST_F(PythonWorker, EndsWithTheElement) {
 struct Lie {
   const char* lie;
   const char* field;  // as the error calls it
+  const char* program = "lying_worker.py";
 };
 
 void PrintTo(const Lie& lie, std::ostream* stream) { *stream << lie.lie; }
+
+std::string name_of_lie(const testing::TestParamInfo<Lie>& each) {
+  std::string name = each.param.lie;
+  std::erase_if(name, [](char c) { return c == '_' || c == '-'; });
+  return name;
+}
 
 class LyingWorker : public PythonWorker,
                     public testing::WithParamInterface<Lie> {};
 
 TEST_P(LyingWorker, IsEndedWithTheNameOfTheField) {
   Harness sut("stage=identity max-workers=1",
-              running(script("lying_worker.py", GetParam().lie)));
+              running(script(GetParam().program, GetParam().lie)));
   sut.push(0);
   const BufferPtr first = sut.pull();
   EXPECT_TRUE(is_inverted(first.get())) << "it begins honestly";
@@ -1336,18 +1349,22 @@ INSTANTIATE_TEST_SUITE_P(
                     Lie{"meta", "kind of a meta"},
                     Lie{"one-field", "video size"},
                     Lie{"end", "event, which is neither caps nor tags"},
-                    Lie{"report", "report"}, Lie{"ready", "ready"}, Lie{"magic", "magic"},
-                    Lie{"bus", "message"}, Lie{"need-slot", "bytes"},
-                    Lie{"enter", "epoch id"}, Lie{"leave", "epoch id"},
-                    Lie{"close", "epoch id"}, Lie{"bind", "caps"},
-                    Lie{"bind-nothing", "caps"}, Lie{"pin", "caps"},
-                    Lie{"pin-other", "caps"}, Lie{"pad-query", "query"},
-                    Lie{"pad-event", "event"}, Lie{"released", "number"}),
-    [](const testing::TestParamInfo<Lie>& each) {
-      std::string name = each.param.lie;
-      std::erase_if(name, [](char c) { return c == '_' || c == '-'; });
-      return name;
-    });
+                    Lie{"report", "report"}, Lie{"ready", "ready"},
+                    Lie{"magic", "magic"}, Lie{"bus", "message"},
+                    Lie{"need-slot", "bytes"}, Lie{"enter", "epoch id"},
+                    Lie{"leave", "epoch id"}, Lie{"close", "epoch id"},
+                    Lie{"bind", "caps"}, Lie{"bind-nothing", "caps"},
+                    Lie{"pin", "caps"}, Lie{"pin-other", "caps"},
+                    Lie{"pad-query", "query"}, Lie{"pad-event", "event"},
+                    Lie{"released", "number"}),
+    name_of_lie);
+
+// In the shared memory.
+INSTANTIATE_TEST_SUITE_P(
+    InTheRingAbout, LyingWorker,
+    testing::Values(Lie{"payload", "payload", "ring_worker.py"},
+                    Lie{"completed", "completed", "ring_worker.py"}),
+    name_of_lie);
 
 // ---- Worker programs that ask ----------------------------------------------
 

@@ -351,6 +351,9 @@ class Worker:
         report = REPORT_RECORD.pack(command, sequence, start,
                                     time.monotonic_ns(), flow, report_flags,
                                     len(payload), 0, 0)
+        self.send_report(report, payload)
+
+    def send_report(self, report, payload):
         self.channel.send(REPORT, field(F_DESCRIPTOR, report),
                           field(F_PAYLOAD, payload))
 
