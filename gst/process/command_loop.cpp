@@ -164,7 +164,13 @@ void CommandLoop::run_one(const protocol::Command& command) {
     surroundings_.begin(reader_.epoch_id(), job.query.get());
     copy_.run(job, result);
   } else {
-    GST_ERROR("command %" G_GUINT64_FORMAT " cannot be read", command.number);
+    GST_ELEMENT_ERROR(copy_.bin(), RESOURCE, READ,
+                      ("Frame %" G_GUINT64_FORMAT
+                       " cannot be read: its memory cannot be reached here.",
+                       command.sequence),
+                      ("This process may have no descriptor or address space "
+                       "left for one more slot: see 'ulimit -n' and 'ulimit "
+                       "-v'; its debug log says which slot it was."));
     result.flow = GST_FLOW_ERROR;
     result.start = result.end = steady_clock::now();
   }

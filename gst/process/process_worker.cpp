@@ -60,6 +60,11 @@ bool needs_messages(const protocol::Report& report) {
   return (report.flags & protocol::kPayloadFollows) != 0 || report.flow < 0;
 }
 
+// No result, and the stream cannot go on.
+bool is_failure(GstFlowReturn flow) {
+  return flow < GST_FLOW_OK && flow != GST_FLOW_EOS;
+}
+
 MonotonicTime from_ns(std::int64_t ns) {
   return MonotonicTime(core::Duration(ns));
 }
@@ -430,7 +435,13 @@ void ProcessWorker::abandon(core::Sequence sequence) {
   commands_->abandoned_end.store(sequence + 1, std::memory_order_release);
 }
 
-void ProcessWorker::flush() { channel_->send(protocol::kMessageFlush); }
+void ProcessWorker::flush() {
+  {
+    const std::lock_guard lock(mutex_);
+    flushed_ = submitted_;
+  }
+  channel_->send(protocol::kMessageFlush);
+}
 
 void ProcessWorker::set_dispatcher_sleeps(bool sleeps) {
   if (sleeps)
@@ -452,7 +463,7 @@ bool ProcessWorker::has_reports() const {
 
 bool ProcessWorker::take_reports(stage::WorkerListener& listener) {
   bool has_any = false;
-  while (std::optional<Finished> finished = take_one()) {
+  while (std::optional<Finished> finished = take_one(listener)) {
     has_any = true;
     listener.on_finished(*this, finished->sequence, finished->result);
   }
@@ -529,7 +540,8 @@ void ProcessWorker::hear(std::uint64_t number) {
   host_.reports->ring();
 }
 
-std::optional<ProcessWorker::Finished> ProcessWorker::take_one() {
+std::optional<ProcessWorker::Finished> ProcessWorker::take_one(
+    const stage::WorkerListener& listener) {
   std::string problem;
   std::optional<TakenReport> taken;
   InFlight flight;
@@ -552,8 +564,11 @@ std::optional<ProcessWorker::Finished> ProcessWorker::take_one() {
   Finished finished;
   finished.sequence = flight.job.sequence;
   if (problem.empty() && taken &&
-      decode(flight, *taken, finished.result, problem))
+      decode(flight, *taken, finished.result, problem)) {
+    if (is_failure(finished.result.flow) && !is_interrupted(flight, listener))
+      say_failed(flight, finished.result);
     return finished;
+  }
   if (!problem.empty()) end_because(problem);
   return fail(std::move(flight));
 }
@@ -621,6 +636,34 @@ void ProcessWorker::refuse_copy(JobResult& result, bool is_for_want_of_memory) {
        "The stage writes in place, or gives memory of its own, as encoders do. "
        "Set allow-in-place=true for the one; for the other, let it be copied "
        "with require-zero-copy=false."});
+}
+
+bool ProcessWorker::is_interrupted(
+    const InFlight& flight, const stage::WorkerListener& listener) const {
+  // In this order: a flush ends after it was told here.
+  if (listener.is_interrupting()) return true;
+  const std::lock_guard lock(mutex_);
+  return flight.number <= flushed_ || !life_.is_ready();
+}
+
+// The stream ends with it. If the stage has said why, that has been told
+// already, and this is not.
+void ProcessWorker::say_failed(const InFlight& flight, JobResult& result) {
+  const std::string which =
+      name() + " could not do frame " + std::to_string(flight.job.sequence);
+  const std::string words = gst_flow_get_name(result.flow);
+  if (result.flow == GST_FLOW_FLUSHING) {
+    result.flow = GST_FLOW_ERROR;  // upstream would stop without a word
+    host_.workers_host->on_problem(
+        {which + ": it says '" + words + "', but nothing is being flushed.",
+         "A stage, or a worker program, ends a frame with it only when it was "
+         "told to flush."});
+    return;
+  }
+  host_.workers_host->on_problem(
+      {which + ": its stage ended it with '" + words + "' and did not say why.",
+       "What its elements think of it is in their debug log: see "
+       "GST_DEBUG=3."});
 }
 
 // Its slots, or those of its inputs, go back at once, at the price of a copy

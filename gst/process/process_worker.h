@@ -131,11 +131,14 @@ class ProcessWorker final : public stage::Worker,
                            std::string& problem);
   bool has_heard_locked(std::uint64_t number);
   void hear(std::uint64_t number);
-  std::optional<Finished> take_one();
+  std::optional<Finished> take_one(const stage::WorkerListener& listener);
   Finished fail(InFlight flight);
   void let_go_of_inputs();
   bool decode(InFlight& flight, const TakenReport& taken,
               stage::JobResult& result, std::string& problem);
+  bool is_interrupted(const InFlight& flight,
+                      const stage::WorkerListener& listener) const;
+  void say_failed(const InFlight& flight, stage::JobResult& result);
   void keep_inputs(InFlight& flight);
   static void empty_slots(stage::JobResult& result);
   void refuse_copy(stage::JobResult& result, bool is_for_want_of_memory);
@@ -196,6 +199,7 @@ class ProcessWorker final : public stage::Worker,
   std::vector<InFlight> failed_;  // it may still write, until it is gone
   std::uint64_t submitted_ = 0;
   std::uint64_t taken_ = 0;
+  std::uint64_t flushed_ = 0;  // commands up to it may end with FLUSHING
   // What was said before the report of that command has been heard.
   std::uint64_t heard_ = 0;
   bool is_hearing_ = false;

@@ -495,6 +495,11 @@ void Dispatcher::on_finished(Worker& worker, core::Sequence sequence,
   assign_locked(/*awake=*/1);
 }
 
+bool Dispatcher::is_interrupting() const {
+  const Section section(*this);
+  return is_ended_locked();
+}
+
 // ---- Questions -------------------------------------------------------------
 
 void Dispatcher::answer_locked(Question* question, bool result) {

@@ -76,6 +76,8 @@ class WorkerListener {
   // when this is called, and may be handed one within the call.
   virtual void on_finished(Worker& worker, core::Sequence sequence,
                            JobResult& result) = 0;
+  // A flush or a stop goes on: a job may end with FLUSHING.
+  virtual bool is_interrupting() const = 0;
 };
 
 }  // namespace dispatch::stage

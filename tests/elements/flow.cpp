@@ -318,6 +318,10 @@ TEST(Flow, AFlushIsTheCauseOfWhatItDiscards) {
   EXPECT_EQ(sut.stats()["dropped"], 4U);
   EXPECT_EQ(sut.stats()["causes.flush"], 4U);
   EXPECT_TRUE(sut.stats().reconciles());
+  gate.open();
+  sut.push_range(4, 6);
+  EXPECT_EQ(sut.pull_numbers(2), (std::vector<std::uint64_t>{4, 5}));
+  EXPECT_EQ(sut.messages().count(GST_MESSAGE_ERROR), 0U);
 }
 
 TEST(Flow, AStageErrorIsTheCauseAndTheFlow) {

@@ -1452,6 +1452,40 @@ TEST_F(PythonWorker, ThatAsksInThePlaceOfAnotherFrameIsEnded) {
   EXPECT_TRUE(has(error, broken_by(0, "query"))) << error;
 }
 
+// It may say so, but it does not say why: that must not end the stream without
+// a word.
+struct Failure {
+  const char* lie;
+  const char* words;  // of the error
+};
+
+class FailingWorker : public PythonWorker,
+                      public testing::WithParamInterface<Failure> {};
+
+TEST_P(FailingWorker, IsNamedWithItsFrame) {
+  Harness sut("stage=identity max-workers=1",
+              running(script("lying_worker.py", GetParam().lie)));
+  sut.push(0);
+  sut.pull();
+  sut.push(1);
+  const std::string error = wait_for_error(sut.messages());
+  EXPECT_TRUE(has(error, "worker0 could not do frame ")) << error;
+  EXPECT_TRUE(has(error, GetParam().words)) << error;
+  sut.wait_for_stat("in-flight", 0);
+  EXPECT_NE(sut.push(2), GST_FLOW_OK);
+  EXPECT_NE(sut.push(3), GST_FLOW_FLUSHING) << "upstream would stop silently";
+  EXPECT_EQ(sut.messages().count(GST_MESSAGE_ERROR), 0U);
+}
+
+INSTANTIATE_TEST_SUITE_P(Which, FailingWorker,
+                         testing::Values(Failure{"fails", "'error'"},
+                                         Failure{"refuses", "'not-negotiated'"},
+                                         Failure{"flushes",
+                                                 "nothing is being flushed"}),
+                         [](const testing::TestParamInfo<Failure>& each) {
+                           return std::string(each.param.lie);
+                         });
+
 // A frame whose memory tells when nobody has it any more.
 BufferPtr watched_frame(std::uint64_t number, std::atomic<bool>& is_free) {
   GstMemory* memory = foreign_memory(64, true);

@@ -43,6 +43,8 @@ OF_MEMORY = {
     'bytes': lambda value: HUGE,
     'memory-flags': lambda value: 1,
 }
+# What may be said, but not without a reason.
+FLOWS = {'fails': honest.FLOW_ERROR, 'refuses': -4, 'flushes': -2}
 # What is added to the payload.
 MORE_PAYLOAD = {
     'list': b'no field',
@@ -120,8 +122,10 @@ class LyingChannel(honest.Channel):
         report = honest.REPORT_RECORD.unpack(parts[honest.F_DESCRIPTOR])
         names = ('number', 'sequence', 'start_ns', 'end_ns', 'flow', 'flags',
                  'payload_bytes', 'copied_buffers', 'copied_bytes')
-        report = honest.REPORT_RECORD.pack(
-            *changed(report, names, OF_REPORT, self.lie))
+        report = changed(report, names, OF_REPORT, self.lie)
+        flow = names.index('flow')
+        report[flow] = FLOWS.get(self.lie, report[flow])
+        report = honest.REPORT_RECORD.pack(*report)
         payload = b''.join(
             honest.field(tag, self.wrong_part(tag, value))
             for tag, value in honest.read_fields(parts[honest.F_PAYLOAD]))
