@@ -41,6 +41,9 @@ inline constexpr std::uint32_t kMaxResultSlots = 256;
 inline constexpr std::uint32_t kMaxOpenRequests = 64;
 // Memories of one buffer: what a GstBuffer takes without merging them.
 inline constexpr std::uint32_t kMaxMemories = 16;
+// Commands whose inputs a worker may keep after their report: more than any
+// encoder looks ahead.
+inline constexpr std::uint32_t kMaxKeptInputs = 512;
 // A cache line, so that what one side writes does not slow down the other.
 inline constexpr std::size_t kLine = 64;
 

@@ -609,7 +609,10 @@ bool ProcessWorker::decode(InFlight& flight, const TakenReport& taken,
       decode_answer(answer->value, flight.job.query.get()))
     result.answer = std::move(flight.job.query);
   const auto buffers = static_cast<unsigned>(flight.inputs.size());
-  if ((report.flags & protocol::kKeepsInputs) != 0) keep_inputs(flight);
+  if ((report.flags & protocol::kKeepsInputs) != 0 && !keep_inputs(flight)) {
+    problem = "kept inputs";
+    return false;
+  }
   const bool is_short = slots_->is_starved() || host_.slots->is_short(buffers);
   const bool was_copied = result.copied_buffers != 0;
   if (is_short) empty_slots(result);
@@ -683,15 +686,21 @@ void ProcessWorker::empty_slots(JobResult& result) {
   }
 }
 
-void ProcessWorker::keep_inputs(InFlight& flight) {
+// False: these are too many.
+bool ProcessWorker::keep_inputs(InFlight& flight) {
   const std::lock_guard lock(mutex_);
   const auto [place, is_new] =
       kept_inputs_.try_emplace(flight.number, stage::Frame());
   if (is_new) {
+    if (kept_inputs_.size() > protocol::kMaxKeptInputs) {
+      kept_inputs_.erase(place);
+      return false;
+    }
     place->second = std::move(flight.job.frame);
   } else {
     kept_inputs_.erase(place);
   }
+  return true;
 }
 
 void ProcessWorker::on_inputs_released(const IncomingMessage& message,

@@ -139,7 +139,7 @@ class ProcessWorker final : public stage::Worker,
   bool is_interrupted(const InFlight& flight,
                       const stage::WorkerListener& listener) const;
   void say_failed(const InFlight& flight, stage::JobResult& result);
-  void keep_inputs(InFlight& flight);
+  bool keep_inputs(InFlight& flight);
   static void empty_slots(stage::JobResult& result);
   void refuse_copy(stage::JobResult& result, bool is_for_want_of_memory);
 

@@ -1515,6 +1515,23 @@ TEST_F(PythonWorker, ThatIsKilledHasItsFrameUntilItIsGone) {
   EXPECT_TRUE(comes_true([&] { return is_free.load(); }));
 }
 
+TEST_F(PythonWorker, ThatKeepsFramesWithoutEndIsEnded) {
+  Harness sut("stage=identity max-workers=1",
+              running(script("lying_worker.py", "keeps")));
+  GstMemory* memory = foreign_memory(64, true);
+  std::uint64_t number = 0;
+  while (number < 2000 &&
+         sut.push(buffer_of(number, {gst_memory_ref(memory)})) == GST_FLOW_OK) {
+    ++number;
+    while (sut.has_output()) sut.pull();  // their slots serve again
+  }
+  gst_memory_unref(memory);
+  EXPECT_GT(number, 512U);
+  const std::string error = wait_for_error(sut.messages());
+  EXPECT_TRUE(has(error, "worker0 broke the protocol")) << error;
+  EXPECT_TRUE(has(error, "'kept inputs'")) << error;
+}
+
 TEST(Process, OneThatCannotBeKilledDoesNotHoldUpAStop) {
   Gate gate;
   gate.hold(0);

@@ -45,6 +45,7 @@ OF_MEMORY = {
 }
 # What may be said, but not without a reason.
 FLOWS = {'fails': honest.FLOW_ERROR, 'refuses': -4, 'flushes': -2}
+KEEPS_INPUTS = 4
 # What is added to the payload.
 MORE_PAYLOAD = {
     'list': b'no field',
@@ -123,6 +124,8 @@ class LyingChannel(honest.Channel):
         names = ('number', 'sequence', 'start_ns', 'end_ns', 'flow', 'flags',
                  'payload_bytes', 'copied_buffers', 'copied_bytes')
         report = changed(report, names, OF_REPORT, self.lie)
+        if self.lie == 'keeps':  # and never lets go
+            report[names.index('flags')] |= KEEPS_INPUTS
         flow = names.index('flow')
         report[flow] = FLOWS.get(self.lie, report[flow])
         report = honest.REPORT_RECORD.pack(*report)
