@@ -179,17 +179,23 @@ void CommandLoop::run_one(const protocol::Command& command) {
 
 // ---- Reporting -------------------------------------------------------------
 
-void CommandLoop::report(const protocol::Command& command, JobResult& result,
-                         Job& job) {
-  if (!writer_.bring_in(result.outputs)) {
+// No shared memory was to be had, or nobody wants the frame any more.
+void CommandLoop::give_up(JobResult& result) {
+  const bool is_flushed = slots_.is_interrupted();
+  if (!is_flushed)
     GST_ELEMENT_ERROR(
         copy_.bin(), RESOURCE, NO_SPACE_LEFT,
         ("There is no shared memory for all that the stage makes of a frame."),
         ("Give the element more with the property 'max-bytes', or fewer frames "
          "at a time with 'max-buffers' or 'max-workers'."));
-    result.outputs.clear();
-    if (result.flow == GST_FLOW_OK) result.flow = GST_FLOW_ERROR;
-  }
+  result.outputs.clear();
+  if (result.flow == GST_FLOW_OK)
+    result.flow = is_flushed ? GST_FLOW_FLUSHING : GST_FLOW_ERROR;
+}
+
+void CommandLoop::report(const protocol::Command& command, JobResult& result,
+                         Job& job) {
+  if (!writer_.bring_in(result.outputs)) give_up(result);
   const std::uint64_t entry = (command.number - 1) % protocol::kRingEntries;
   const auto write = [&](std::span<std::byte> space) {
     core::FieldWriter to(space);

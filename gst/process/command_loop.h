@@ -54,6 +54,7 @@ class CommandLoop {
   void run_one(const core::protocol::Command& command);
   bool wait_for_messages(std::uint64_t count);
   std::optional<Bytes> late_payload(std::uint64_t number);
+  void give_up(stage::JobResult& result);
   void report(const core::protocol::Command& command, stage::JobResult& result,
               stage::Job& job);
 

@@ -84,6 +84,7 @@ class SlotTable final : public ResultSlots {
   void count(const WorkerSlots::Copies& copies);
   WorkerSlots::Copies take_copies();
   void interrupt(bool on);
+  bool is_interrupted() const;
   void close();
 
   // ResultSlots.
@@ -306,6 +307,11 @@ void SlotTable::interrupt(bool on) {
   }
 }
 
+bool SlotTable::is_interrupted() const {
+  const std::lock_guard lock(mutex_);
+  return is_interrupted_;
+}
+
 void SlotTable::close() {
   interrupt(true);
   std::vector<KeptBuffer> kept;
@@ -403,5 +409,9 @@ WorkerSlots::Copies WorkerSlots::take_copies() {
 }
 
 void WorkerSlots::interrupt(bool on) { impl_->table->interrupt(on); }
+
+bool WorkerSlots::is_interrupted() const {
+  return impl_->table->is_interrupted();
+}
 
 }  // namespace dispatch::process

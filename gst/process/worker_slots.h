@@ -80,6 +80,7 @@ class WorkerSlots {
 
   // Ends waits for a slot until interrupt(false).
   void interrupt(bool on);
+  bool is_interrupted() const;
 
  private:
   struct Impl;

@@ -3,6 +3,7 @@
 // What only shmdispatch has: its workers are processes. They may run any
 // program, lie, be killed or stopped; frames lie in memory that both sides
 // have, which is bounded.
+#include <fcntl.h>
 #include <gtest/gtest.h>
 #include <malloc.h>
 #include <signal.h>
@@ -800,11 +801,14 @@ TEST(MaxBytes, BeyondTheMachineIsAnErrorAtReady) {
 
 // ---- The limit on open files -----------------------------------------------
 
-// So many more than are open; at least one.
+// So many more than are open; at least one. The limit is that of a worker too,
+// which has less open and is to have enough.
 class FewDescriptors {
  public:
   explicit FewDescriptors(std::size_t more) {
     getrlimit(RLIMIT_NOFILE, &before_);
+    for (int i = 0; i < kMoreOfWorkers; ++i)
+      held_.emplace_back(fcntl(0, F_DUPFD_CLOEXEC, 0));
     std::vector<os::UniqueFd> free;  // between those that are open
     while (free.size() < more) free.emplace_back(dup(0));
     rlimit limit = before_;
@@ -816,7 +820,10 @@ class FewDescriptors {
   FewDescriptors& operator=(const FewDescriptors&) = delete;
 
  private:
+  static constexpr int kMoreOfWorkers = 64;
+
   rlimit before_{};
+  std::vector<os::UniqueFd> held_;
 };
 
 // The error of a pipeline that may open so many more files; a worker needs four
@@ -844,9 +851,9 @@ TEST(OpenFiles, AreLeftToTheApplication) {
   constexpr std::size_t kLimit = 320;
   constexpr std::uint64_t kFrames = 200;
   for (const std::string stage : {"stage=identity ", kNewBufferStage}) {
-    const std::size_t before = open_descriptors();
     Harness sut(stage + "max-workers=1", {.caps = kColourCaps});
-    const FewDescriptors few(kLimit - before);
+    const FewDescriptors few(kLimit - open_descriptors());
+    const std::size_t before = open_descriptors();
     for (std::uint64_t i = 0; i < kFrames; ++i) {
       ASSERT_EQ(sut.push(sut.frame(i)), GST_FLOW_OK);
       sut.wait_for_stat("applied", i + 1);

@@ -771,6 +771,7 @@ TEST(WorkerSlots, EndTheirWaitWhenInterrupted) {
   auto second = alloc_and_sleep(dispatcher, pages(1));
   dispatcher.worker.interrupt(true);
   EXPECT_FALSE(second.get());
+  EXPECT_TRUE(dispatcher.worker.is_interrupted());
   EXPECT_FALSE(alloc(dispatcher.worker, pages(1))) << "until it is over";
   EXPECT_FALSE(dispatcher.worker_sleeps());
   dispatcher.worker.interrupt(false);

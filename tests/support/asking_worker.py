@@ -74,6 +74,7 @@ def main():
     number = os.environ.pop('GST_DISPATCH_SOCKET', None)
     if number is None or len(sys.argv) != 2:
         sys.exit(__doc__)
+    honest.leave_signals_to_dispatcher()
     AskingWorker(int(number), sys.argv[1]).run()
 
 

@@ -438,12 +438,16 @@ class Worker:
         return self.slot_of((index, generation)).view[offset:offset + size]
 
 
+def leave_signals_to_dispatcher():
+    for meant_for_dispatcher in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM):
+        signal.signal(meant_for_dispatcher, signal.SIG_IGN)
+
+
 def main():
     number = os.environ.pop('GST_DISPATCH_SOCKET', None)
     if number is None:
         sys.exit(__doc__)
-    for meant_for_dispatcher in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM):
-        signal.signal(meant_for_dispatcher, signal.SIG_IGN)
+    leave_signals_to_dispatcher()
     Worker(int(number)).run()
 
 

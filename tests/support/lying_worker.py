@@ -165,6 +165,7 @@ def main():
     number = os.environ.pop('GST_DISPATCH_SOCKET', None)
     if number is None or len(sys.argv) != 2:
         sys.exit(__doc__)
+    honest.leave_signals_to_dispatcher()
     LyingWorker(int(number), sys.argv[1]).run()
 
 

@@ -16,7 +16,6 @@ too many), each after an honest first frame.
 import ctypes
 import mmap
 import os
-import signal
 import sys
 import time
 
@@ -182,7 +181,7 @@ def main():
     number = os.environ.pop('GST_DISPATCH_SOCKET', None)
     if number is None:
         sys.exit(__doc__)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    honest.leave_signals_to_dispatcher()
     RingWorker(int(number), sys.argv[1] if len(sys.argv) > 1 else None).run()
 
 
