@@ -84,6 +84,13 @@ std::uint64_t frame_bytes(GstCaps* caps) {
   return gst_video_info_from_caps(&info, caps) ? info.size : 0;
 }
 
+// Of one size, mostly.
+bool is_raw(GstCaps* caps) {
+  const GstStructure* const format = gst_caps_get_structure(caps, 0);
+  return gst_structure_has_name(format, "video/x-raw") ||
+         gst_structure_has_name(format, "audio/x-raw");
+}
+
 }  // namespace
 
 ProcessWorkers::ProcessWorkers(GstElement* element,
@@ -305,6 +312,7 @@ std::optional<Problem> ProcessWorkers::on_caps(GstCaps* caps) {
             " cannot be reached by another process.",
         "Download them before this element (gldownload, cudadownload, "
         "videoconvert ...), or use workerpool, whose workers are threads."};
+  is_reserved_ = !is_raw(caps);
   if (auto expected = slots_.expect_frames(frame_bytes(caps)); !expected)
     return Problem{
         "There is no shared memory for " + expected.error().text() + ".",
@@ -327,12 +335,24 @@ bool ProcessWorkers::refuse_copy() {
   return false;
 }
 
+// Upstream may have asked for no memory, and now copies are needed: of as many
+// frames as it would have been offered. Better an error now than in mid-stream.
+bool ProcessWorkers::reserve_inputs(const stage::Frame& frame) {
+  if (is_reserved_ || frame.is_list()) return true;
+  is_reserved_ = true;
+  const unsigned frames = negotiation_->depth();
+  auto there =
+      slots_.reserve_frames(gst_buffer_get_size(frame.first()), frames);
+  return there || say_no_frames(there.error(), frames);
+}
+
 std::optional<stage::Frame> ProcessWorkers::bring_in(stage::Frame frame,
                                                      Copied& copied) {
   // Upstream goes on when only its query has failed.
   if (lacks_memory_) return std::nullopt;
-  if (requires_zero_copy_ && !is_shared(frame) && !refuse_copy())
-    return std::nullopt;
+  if (is_shared(frame)) return frame;
+  if (requires_zero_copy_ && !refuse_copy()) return std::nullopt;
+  if (!reserve_inputs(frame)) return std::nullopt;
   bool is_complete = true;
   os::Error why;
   frame.map([&](BufferPtr buffer) {
@@ -363,13 +383,15 @@ bool ProcessWorkers::offer_memory(GstQuery* query, unsigned min_buffers) {
                                         nullptr);
   const unsigned frames = min_buffers + kept;
   auto offered = slots_.offer_pool(query, frames);
-  if (offered) return true;
+  return offered || say_no_frames(offered.error(), frames);
+}
+
+bool ProcessWorkers::say_no_frames(const os::Error& why, unsigned frames) {
   lacks_memory_ = true;
   const bool is_huge = settings().huge_pages;
   host_.on_problem(
-      {"There is no shared memory for the frames: " + offered.error().text() +
-           ".",
-       way_out_of(offered.error(), count(), frames + count(),
+      {"There is no shared memory for the frames: " + why.text() + ".",
+       way_out_of(why, count(), frames + count(),
                   is_huge ? "Reserve huge pages (sysctl vm.nr_hugepages), or "
                             "set huge-pages=false."
                           : kMoreMemory)});

@@ -86,6 +86,8 @@ class ProcessWorkers final : public stage::Workers {
   bool query_caps(ProcessWorker& worker, bool is_at_output,
                   GstQuery* query) const;
   bool refuse_copy();
+  bool reserve_inputs(const stage::Frame& frame);
+  bool say_no_frames(const os::Error& why, unsigned frames);
   bool query_beyond(bool is_at_output, GstQuery* query) const;
 
   GstElement* const element_;
@@ -94,6 +96,9 @@ class ProcessWorkers final : public stage::Workers {
   SlotStore slots_;
   std::atomic<bool> is_interrupted_{false};
   std::atomic<bool> requires_zero_copy_{false};
+  // There are slots for copies of frames of these caps, or their size is not
+  // known. On upstream's thread.
+  bool is_reserved_ = false;
   std::atomic<bool> lacks_memory_{false};  // which has been said
   std::unique_ptr<IoThread> io_;
   std::shared_ptr<ReportBell> bell_;

@@ -214,18 +214,24 @@ os::Result<bool> SlotStore::offer_pool(GstQuery* query, unsigned min_buffers) {
   // none.
   const auto pool = make_slot_pool(impl_->allocator.get(), caps, needs.bytes,
                                    needs.min_buffers, params);
-  auto there = impl_->supply->promise(bytes_with(params, needs.bytes),
-                                      needs.min_buffers);
-  if (!there) {
-    os::Error error = there.error();
-    error.what =
-        "cannot have " + std::to_string(needs.min_buffers) + " frames of " +
-        std::to_string(needs.bytes) +
-        " bytes in shared memory, and a result from each worker: " + error.what;
-    return error;
-  }
+  if (auto there =
+          reserve_frames(bytes_with(params, needs.bytes), needs.min_buffers);
+      !there)
+    return there;
   put_pool_in_front(query, pool.get(), needs);
   return true;
+}
+
+os::Result<bool> SlotStore::reserve_frames(std::uint64_t bytes,
+                                           unsigned count) {
+  auto there = impl_->supply->promise(bytes, count);
+  if (there) return there;
+  os::Error error = there.error();
+  error.what =
+      "cannot have " + std::to_string(count) + " frames of " +
+      std::to_string(bytes) +
+      " bytes in shared memory, and a result from each worker: " + error.what;
+  return error;
 }
 
 BufferPtr SlotStore::bring_in(BufferPtr buffer, std::uint64_t& copied_bytes,

@@ -129,6 +129,10 @@ class SlotStore {
   // when this returns. An error says that they cannot be had.
   os::Result<bool> offer_pool(GstQuery* query, unsigned min_buffers);
 
+  // Sees to it that there are `count` input slots of `bytes`, waiting or out:
+  // for the frames of an upstream that has memory of its own. An error says
+  // that they cannot be had.
+  os::Result<bool> reserve_frames(std::uint64_t bytes, unsigned count);
   // The same buffer if all its memories are in shared files; else another one
   // with the same timestamps, flags and metas whose memory is one input slot,
   // recycled, and `copied_bytes` says how many bytes were copied. Waits for a

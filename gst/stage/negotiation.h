@@ -146,6 +146,7 @@ class Negotiation {
   void set_ordered_query(std::weak_ptr<OrderedQuery> ordered);
   // Buffers that may be in flight at once: window and workers.
   void set_depth(unsigned buffers) { depth_ = buffers; }
+  unsigned depth() const { return depth_; }
 
   // Finds what `epoch` can be pinned to; `stage_src` (transfer none) is the
   // open src pad of the copy that negotiates.

@@ -743,6 +743,28 @@ TEST(MaxBytes, ThatIsTooLittleForAResultOfEachIsRefusedWithWhatWouldDo) {
   EXPECT_EQ(Stats(pipeline.by_name("sut").get())["frames-in"], 0U);
 }
 
+// Upstream has memory of its own: four frames and one of the worker are copied,
+// and there is a result.
+TEST(MaxBytes, IsReservedBeforeTheFirstFrameThatIsCopied) {
+  constexpr std::uint64_t kLeast = 6 * 4096;
+  const auto with = [](std::uint64_t max_bytes) {
+    return kNewBufferStage + ("max-workers=1 max-buffers=4 max-bytes=" +
+                              std::to_string(max_bytes));
+  };
+  Harness enough(with(kLeast), {.caps = kColourCaps});
+  ASSERT_EQ(enough.push(numbered_buffer(0)), GST_FLOW_OK);
+  EXPECT_GE(level_of(enough.element()), kLeast - 4096);
+  enough.wait_for_stat("applied", 1);
+  EXPECT_EQ(level_of(enough.element()), kLeast);
+
+  Harness too_little(with(kLeast - 1), {.caps = kColourCaps});
+  EXPECT_EQ(too_little.push(numbered_buffer(0)), GST_FLOW_ERROR);
+  const std::string error = wait_for_error(too_little.messages());
+  EXPECT_TRUE(has(error, "5 frames of 64 bytes")) << error;
+  EXPECT_TRUE(has(error, std::to_string(kLeast) + " would do")) << error;
+  EXPECT_EQ(too_little.stats()["frames-in"], 0U);
+}
+
 // What the stage makes is larger than what was kept for it.
 TEST(MaxBytes, ThatIsTooLittleForLargerResultsIsRefusedBeforeTheFirst) {
   Pipeline pipeline(
