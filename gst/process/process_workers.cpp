@@ -179,7 +179,7 @@ void ProcessWorkers::set_on_all(const ProcessWorkerSetup::Property& property) {
 }
 
 // `times_set`: what it has been told of already.
-void ProcessWorkers::add(std::shared_ptr<ProcessWorker> worker,
+void ProcessWorkers::add(const std::shared_ptr<ProcessWorker>& worker,
                          std::uint64_t times_set) {
   std::vector<ProcessWorkerSetup::Property> missed;
   {

@@ -79,7 +79,8 @@ class ProcessWorkers final : public stage::Workers {
   ProcessWorkerSetup make_setup(const stage::WorkersPlan& plan,
                                 std::vector<std::string> command);
   void set_on_all(const ProcessWorkerSetup::Property& property);
-  void add(std::shared_ptr<ProcessWorker> worker, std::uint64_t times_set);
+  void add(const std::shared_ptr<ProcessWorker>& worker,
+           std::uint64_t times_set);
   std::shared_ptr<ProcessWorker> front() const;
   std::vector<std::shared_ptr<ProcessWorker>> workers() const;
   bool query_stage(bool is_at_output, GstQuery* query) const;

@@ -454,14 +454,16 @@ constexpr char kColourSource[] =
     "videotestsrc num-buffers=20 ! "
     "video/x-raw,format=AYUV,width=64,height=48,framerate=30/1 ! ";
 
+constexpr char kConvertsTwice[] =
+    "videoconvert ! video/x-raw,format=RGBx ! videoflip video-direction=vert "
+    "! videoconvert";
+
 // videotestsrc asks for memory before the first frame.
 TEST(ZeroCopy, NewBuffersOfAStageAreNotCopied) {
   for (const char* stage :
        {"videoflip video-direction=horiz", "videoflip video-direction=90r",
         "videoscale ! video/x-raw,width=32,height=24",
-        "videoconvert ! video/x-raw,format=I420",
-        "videoconvert ! video/x-raw,format=RGBx ! videoflip "
-        "video-direction=vert ! videoconvert"}) {
+        "videoconvert ! video/x-raw,format=I420", kConvertsTwice}) {
     Pipeline pipeline(std::string(kColourSource) +
                       "shmdispatch name=sut max-workers=2 stage=\"" + stage +
                       "\" ! fakesink");
@@ -648,7 +650,7 @@ struct HighWater {
 
 // In front of a sink that keeps everything.
 void expect_bounded(const std::string& stage) {
-  constexpr std::uint64_t kSlot = 29 * 4096;
+  constexpr std::uint64_t kSlot = 29ULL * 4096;
   constexpr std::uint64_t kBound = 12 * kSlot;
   Pipeline pipeline(kBoundedSource + stage +
                     "max-bytes=" + std::to_string(kBound) +
@@ -670,7 +672,7 @@ TEST(MaxBytes, IsNeverExceededByResultsThatAreKept) {
 
 // They are copied out as single ones are.
 TEST(MaxBytes, HoldsForListsThatAreKept) {
-  constexpr std::uint64_t kBound = 10 * 4096;
+  constexpr std::uint64_t kBound = 10ULL * 4096;
   for (const std::string stage : {"stage=identity ", kNewBufferStage}) {
     Harness sut(stage + "max-workers=1 max-buffers=2 max-bytes=" +
                     std::to_string(kBound),
@@ -696,7 +698,7 @@ TEST(MaxBytes, IsNeverExceededByFramesThatAreKept) {
 // one result of each. However they are kept, no worker goes without.
 constexpr unsigned kLeastWorkers = 3;
 constexpr std::uint64_t kLeastBytes =
-    (2 + kLeastWorkers + kLeastWorkers) * 29 * 4096;
+    (2 + kLeastWorkers + kLeastWorkers) * 29ULL * 4096;
 
 std::string with_least(const std::string& stage, std::uint64_t max_bytes,
                        const char* sink) {
@@ -1590,7 +1592,7 @@ std::string error_of_starting(const std::string& command) {
                "worker-command", command.c_str(), nullptr);
   EXPECT_EQ(gst_element_set_state(element.get(), GST_STATE_PAUSED),
             GST_STATE_CHANGE_FAILURE);
-  const std::string error = wait_for_error(messages);
+  std::string error = wait_for_error(messages);
   gst_element_set_state(element.get(), GST_STATE_NULL);
   EXPECT_EQ(workers(), std::vector<pid_t>());
   return error;

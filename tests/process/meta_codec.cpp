@@ -280,7 +280,7 @@ TEST(MetaCodec, RefusesAVideoLayoutThatLeadsOutside) {
 // The flag is the worker's to set; who maps a picture whose caps do not speak
 // of fields maps all its lines.
 TEST(MetaCodec, TakesHalfAPictureForAFieldOnlyWhereTheCapsSayFields) {
-  const BufferPtr buffer = buffer_of(64 * 32);
+  const BufferPtr buffer = buffer_of(gsize{64} * 32);
   const Bytes meta = video_bytes(gray(64, 64));
   EXPECT_EQ(problem(meta, buffer), "video size");
   GST_BUFFER_FLAG_SET(buffer.get(), GST_VIDEO_BUFFER_FLAG_ONEFIELD);

@@ -521,7 +521,8 @@ TEST(WorkerSlots, CopySeveralMemoriesIntoOneSlot) {
   std::vector<MemoryPtr> memories;
   std::vector<GstMemory*> all;
   for (const std::uint8_t i : {0, 1, 2, 3}) {
-    memories.emplace_back(gst_allocator_alloc(nullptr, 100U * i, nullptr));
+    memories.emplace_back(
+        gst_allocator_alloc(nullptr, gsize{100} * i, nullptr));
     ASSERT_TRUE(write(memories.back().get(), i));
     all.push_back(memories.back().get());
   }
