@@ -24,12 +24,18 @@ GstBufferPool* choose_pool(GstQuery* query, GstCaps* caps, guint bytes) {
   guint most = 0;
   if (gst_query_get_n_allocation_pools(query) > 0)
     gst_query_parse_nth_allocation_pool(query, 0, &pool, &size, &least, &most);
-  if (pool == nullptr) pool = gst_video_buffer_pool_new();
   GstAllocator* allocator = nullptr;
   GstAllocationParams params;
   gst_allocation_params_init(&params);
   if (gst_query_get_n_allocation_params(query) > 0)
     gst_query_parse_nth_allocation_param(query, 0, &allocator, &params);
+  if (pool == nullptr) {
+    pool = gst_video_buffer_pool_new();
+    // The allocator of shmsink gives plain memory once its area is full.
+    // shmsink would wait for room to copy such a frame, forever: the pool keeps
+    // the whole area.
+    if (allocator != nullptr) most = kRoomFrames;
+  }
   GstStructure* config = gst_buffer_pool_get_config(pool);
   gst_buffer_pool_config_set_params(config, caps, size, least, most);
   gst_buffer_pool_config_set_allocator(config, allocator, &params);

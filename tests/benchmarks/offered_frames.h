@@ -28,6 +28,9 @@ struct FrameShape {
   std::string caps() const;  // 30 frames per second
 };
 
+// As many as the window of an element of ours with one worker.
+inline constexpr int kRoomFrames = 4;
+
 class OfferedFrames {
  public:
   // kPlain: in memory of our own, whatever is offered.
@@ -39,7 +42,9 @@ class OfferedFrames {
   OfferedFrames(const OfferedFrames&) = delete;
   OfferedFrames& operator=(const OfferedFrames&) = delete;
 
-  // The next frame, with timestamps and a duration. (transfer full)
+  // The next frame, with timestamps and a duration. Waits for one that comes
+  // back if there are no more of the pool, or kRoomFrames in memory of an
+  // allocator that was offered alone. (transfer full)
   GstBuffer* take();
 
  private:

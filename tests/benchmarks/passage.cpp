@@ -34,7 +34,9 @@ class Passage::Directory {
  public:
   explicit Directory(const FrameShape& shape)
       : caps_(shape.caps()),
-        room_(std::to_string(shape.bytes() * kRoomFrames)) {
+        // shmsink adds this to each frame, to align it.
+        room_(std::to_string((shape.bytes() + gst_memory_alignment) *
+                             kRoomFrames)) {
     g_autoptr(GError) error = nullptr;
     g_autofree gchar* path = g_dir_make_tmp("bench-XXXXXX", &error);
     if (path == nullptr) fail(error->message);

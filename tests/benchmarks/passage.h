@@ -27,17 +27,14 @@ inline constexpr char kSink[] =
     " ! fakesink name=sink sync=false async=false enable-last-sample=false";
 
 // Launch descriptions. In them CAPS stands for the caps of the frames, ROOM for
-// the bytes of kRoomFrames of them, and DIR for a directory of this way alone,
-// for sockets and FIFOs (see with_open_fifos()).
+// the bytes that kRoomFrames of them need in a shmsink, and DIR for a directory
+// of this way alone, for sockets and FIFOs (see with_open_fifos()).
 struct Recipe {
   std::string name;
   std::string front;                    // with an element x, which is fed
   std::vector<std::string> partners{};  // in processes of their own
   std::string back{};                   // empty: the front has the sink
 };
-
-// As many as the window of an element of ours with one worker.
-inline constexpr int kRoomFrames = 4;
 
 struct Handling {
   bool fills = false;  // the source writes all bytes, before the time starts
