@@ -9,6 +9,8 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstdlib>
+#include <filesystem>
+#include <system_error>
 
 #include <glib.h>
 
@@ -52,6 +54,7 @@ Partner::~Partner() {
   std::fclose(in_);
   std::fclose(out_);
   waitpid(pid_, nullptr, 0);
+  remove_shm_areas(pid_);
   g_spawn_close_pid(pid_);
 }
 
@@ -111,6 +114,18 @@ std::string with_open_fifos(std::string description) {
     description.replace(at, end - at, std::to_string(fifo));
   }
   return description;
+}
+
+void remove_shm_areas(pid_t process) {
+  std::error_code ignored;
+  for (const auto& file :
+       std::filesystem::directory_iterator("/dev/shm", ignored)) {
+    pid_t owner = 0;  // shmsink names its areas so
+    if (std::sscanf(file.path().filename().c_str(), "shmpipe.%d.", &owner) ==
+            1 &&
+        owner == process)
+      std::filesystem::remove(file, ignored);
+  }
 }
 
 void run_as_partner(const std::string& description) {

@@ -51,6 +51,10 @@ class Partner {
 // which stays open. Makes those FIFOs that do not exist.
 std::string with_open_fifos(std::string description);
 
+// Removes what the shmsinks of a process that did not take them down left in
+// shared memory; nobody can attach to it any more.
+void remove_shm_areas(pid_t process);
+
 // What most partners do: runs a pipeline, with_open_fifos(), until it is over;
 // then the process ends.
 [[noreturn]] void run_as_partner(const std::string& pipeline);

@@ -13,6 +13,7 @@
 #include <cstdio>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -69,13 +70,16 @@ struct Outcome {
   std::int64_t swap_bytes = 0;   // likewise
   std::int64_t peak_bytes = 0;
   std::int64_t kills = 0;
+  std::set<pid_t> processes;  // all that were seen
 };
 
 void look(const bench::MemoryGroup& group, Outcome& outcome) {
   std::int64_t share_bytes = 0;
-  for (const pid_t process : group.processes())
+  for (const pid_t process : group.processes()) {
+    outcome.processes.insert(process);
     if (const auto memory = test::memory_if_alive(process))
       share_bytes += memory->share_bytes;
+  }
   outcome.share_bytes = std::max(outcome.share_bytes, share_bytes);
   outcome.swap_bytes = std::max(outcome.swap_bytes, group.swap_bytes());
 }
@@ -101,6 +105,9 @@ Outcome run(const std::string& way, int stages, int frames,
   outcome.peak_bytes = group->peak_bytes();
   outcome.kills = group->kills();
   group->kill_all();
+  // Else the memory of this way would be missing for those that follow.
+  for (const pid_t process : outcome.processes)
+    bench::remove_shm_areas(process);
   return outcome;
 }
 
