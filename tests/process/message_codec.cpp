@@ -246,9 +246,9 @@ TEST_F(MessageCodec, RefusesAnErrorThatIsNone) {
   EXPECT_NE(decode([](Parts&) {}), nullptr);
   EXPECT_EQ(decode([](Parts& p) { p.domain.clear(); }), nullptr);
   EXPECT_EQ(decode([](Parts& p) { p.has_code = false; }), nullptr);
-  EXPECT_EQ(decode([](Parts& p) { p.text = "\xff"; }), nullptr);
+  EXPECT_EQ(decode([](Parts& p) { p.text.assign(1, '\xff'); }), nullptr);
   EXPECT_EQ(decode([](Parts& p) { p.text = std::string("a\0b", 3); }), nullptr);
-  EXPECT_EQ(decode([](Parts& p) { p.debug = "\xff"; }), nullptr);
+  EXPECT_EQ(decode([](Parts& p) { p.debug.assign(1, '\xff'); }), nullptr);
   EXPECT_EQ(decode([](Parts& p) { p.details = "not, one"; }), nullptr);
 }
 
