@@ -42,7 +42,7 @@ GstBufferPool* choose_pool(GstQuery* query, GstCaps* caps, guint bytes) {
   if (!gst_buffer_pool_set_config(pool, config) ||
       !gst_buffer_pool_set_active(pool, TRUE))
     fail("The offered pool cannot be used.");
-  gst_clear_object(&allocator);
+  if (allocator != nullptr) gst_object_unref(allocator);
   return pool;
 }
 

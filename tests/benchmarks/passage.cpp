@@ -189,6 +189,7 @@ double Turns::best_cpu_us() const { return least(cpu_us); }
 
 void take_turn(Passage& passage, int frames, Turns& turns) {
   std::vector<double> latencies_us;
+  latencies_us.reserve(static_cast<std::size_t>(frames));
   const std::int64_t begin_ns = passage.cpu_ns();
   for (int i = 0; i < frames; i++)
     latencies_us.push_back(passage.send_one_us());

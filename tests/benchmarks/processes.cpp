@@ -48,6 +48,11 @@ constexpr const char* kFloor = "floor";
 constexpr const char* kThreadedFloor = "floor with an output thread";
 constexpr const char* kShmDispatch = "shmdispatch";
 
+bench::Recipe spinning(const std::string& own, int spin_us) {
+  return {"shmdispatch spin=" + std::to_string(spin_us) + " us",
+          own + " spin=" + std::to_string(spin_us * 1000) + bench::kSink};
+}
+
 std::vector<bench::Recipe> recipes(Payload payload) {
   const std::string stage =
       payload == Payload::kTouched ? "teststage writes=true" : "identity";
@@ -79,9 +84,7 @@ std::vector<bench::Recipe> recipes(Payload payload) {
         {"shmdispatch in place", own + " allow-in-place=true" + sink});
     return all;
   }
-  for (const int spin_us : {20, 50, 100})
-    all.push_back({"shmdispatch spin=" + std::to_string(spin_us) + " us",
-                   own + " spin=" + std::to_string(spin_us * 1000) + sink});
+  for (const int spin_us : {20, 50, 100}) all.push_back(spinning(own, spin_us));
   all.push_back({kFloor, "benchfloor name=x" + sink});
   all.push_back({kThreadedFloor, "benchfloor name=x threaded=true" + sink});
   return all;

@@ -748,7 +748,7 @@ TEST(MaxBytes, ThatIsTooLittleForAResultOfEachIsRefusedWithWhatWouldDo) {
 // Upstream has memory of its own: four frames and one of the worker are copied,
 // and there is a result.
 TEST(MaxBytes, IsReservedBeforeTheFirstFrameThatIsCopied) {
-  constexpr std::uint64_t kLeast = 6 * 4096;
+  constexpr std::uint64_t kLeast = 6ULL * 4096;
   const auto with = [](std::uint64_t max_bytes) {
     return kNewBufferStage + ("max-workers=1 max-buffers=4 max-bytes=" +
                               std::to_string(max_bytes));

@@ -482,8 +482,7 @@ std::vector<Bytes> some_of_each() {
 
 // An event that has come is one that GStreamer can look at.
 void look_at(GstEvent* event) {
-  g_autofree gchar* shown =
-      g_strdup_printf("%" GST_PTR_FORMAT, static_cast<void*>(event));
+  g_free(g_strdup_printf("%" GST_PTR_FORMAT, static_cast<void*>(event)));
   const EventPtr copy(gst_event_copy(event));
   EXPECT_EQ(GST_EVENT_TYPE(copy.get()), GST_EVENT_TYPE(event));
 }
