@@ -304,19 +304,19 @@ void Channel::handle(IncomingMessage& message) {
   if (on_handled) on_handled();
 }
 
-bool Channel::receive_all(std::string& problem) {
+bool Channel::receive_all(std::string& wrong) {
   for (;;) {
     os::Packet packet;
     switch (os::receive_packet(socket_.get(), packet)) {
       case os::Received::kPacket:
-        if (!take_packet(std::move(packet), problem)) return false;
+        if (!take_packet(std::move(packet), wrong)) return false;
         break;
       case os::Received::kNothingYet:
         return true;
       case os::Received::kClosed:
         return false;
       case os::Received::kBad:
-        problem = "a packet that is too large";
+        wrong = "a packet that is too large";
         return false;
       case os::Received::kNoPlace: {
         const std::lock_guard lock(mutex_);
@@ -327,15 +327,15 @@ bool Channel::receive_all(std::string& problem) {
   }
 }
 
-bool Channel::take_packet(os::Packet packet, std::string& problem) {
+bool Channel::take_packet(os::Packet packet, std::string& wrong) {
   MessageHeader header;
   if (packet.bytes.size() < sizeof header) {
-    problem = "a message without a header";
+    wrong = "a message without a header";
     return false;
   }
   std::memcpy(&header, packet.bytes.data(), sizeof header);
   if (header.magic != core::protocol::kMagic) {
-    problem = "magic";
+    wrong = "magic";
     return false;
   }
   IncomingMessage message;
@@ -347,7 +347,7 @@ bool Channel::take_packet(os::Packet packet, std::string& problem) {
     if (!message.fds.empty())
       fields = from_memory(message.fds.front().get(), header.bytes);
     if (!fields) {
-      problem = "fields in memory";
+      wrong = "fields in memory";
       return false;
     }
     message.fields = std::move(*fields);
@@ -356,7 +356,7 @@ bool Channel::take_packet(os::Packet packet, std::string& problem) {
     message.fields.assign(packet.bytes.begin() + sizeof header,
                           packet.bytes.end());
     if (message.fields.size() != header.bytes) {
-      problem = "bytes";
+      wrong = "bytes";
       return false;
     }
   }
@@ -364,7 +364,7 @@ bool Channel::take_packet(os::Packet packet, std::string& problem) {
     on_reply(std::move(message));
   } else if (is_request(message.type)) {
     if (answer(std::move(message))) return true;
-    problem = "requests";
+    wrong = "requests";
     return false;
   } else {
     handle(message);

@@ -78,9 +78,9 @@ class Channel : public std::enable_shared_from_this<Channel> {
                                      const MessageFields& fields,
                                      core::Duration patience);
 
-  // Reads all that is there. False: the peer is gone, `problem` says what rule
+  // Reads all that is there. False: the peer is gone, `wrong` says what rule
   // it broke, or failure() what could not be taken.
-  bool receive_all(std::string& problem);
+  bool receive_all(std::string& wrong);
   // Sends what waits. What it waits for now: nothing, the socket to be
   // writable, or descriptors of others to arrive, which nobody tells. kFailed:
   // it will never be sent.
@@ -117,7 +117,7 @@ class Channel : public std::enable_shared_from_this<Channel> {
                    const Bytes& fields, std::span<const int> fds);
   bool keep_unless_sent_locked(Bytes bytes, std::span<const int> fds);
   void fail_locked(int code, const char* what);
-  bool take_packet(os::Packet packet, std::string& problem);
+  bool take_packet(os::Packet packet, std::string& wrong);
   void handle(IncomingMessage& message);
   bool answer(IncomingMessage request);
   void on_reply(IncomingMessage reply);

@@ -180,11 +180,11 @@ bool LentSlots::is_starved() const {
 }
 
 MemoryPtr LentSlots::use(const protocol::MemoryRecord& record,
-                         NamedMemories& report, std::string& problem) {
+                         NamedMemories& report, std::string& wrong) {
   {
     const std::lock_guard lock(mutex_);
-    if (const char* wrong = ownership_.check_use(record, report.slots)) {
-      problem = wrong;
+    if (const char* field = ownership_.check_use(record, report.slots)) {
+      wrong = field;
       return nullptr;
     }
   }
@@ -195,7 +195,7 @@ MemoryPtr LentSlots::use(const protocol::MemoryRecord& record,
   if (is_result) return use_result(record, report);
   const InputMemory* input = input_around(record, report.inputs);
   if (input == nullptr) {
-    problem = "offset";
+    wrong = "offset";
     return nullptr;
   }
   return part_of(input->memory, record);

@@ -71,9 +71,9 @@ class LentSlots final : public FileWatcher,
   // be made.
   bool is_starved() const;
 
-  // The memory that a report names. Null: `problem` names the wrong field.
+  // The memory that a report names. Null: `wrong` names the wrong field.
   MemoryPtr use(const core::protocol::MemoryRecord& record,
-                NamedMemories& report, std::string& problem);
+                NamedMemories& report, std::string& wrong);
 
   // The worker is told at once: while it has the file mapped, its pages are in
   // use, whatever is counted here.

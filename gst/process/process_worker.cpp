@@ -156,9 +156,9 @@ void ProcessWorker::watch() {
   host_.io->watch(channel_->socket(), G_IO_IN, [weak] {
     const auto self = weak.lock();
     if (!self) return false;
-    std::string problem;
-    if (self->channel_->receive_all(problem)) return true;
-    self->on_hung_up(problem);
+    std::string wrong;
+    if (self->channel_->receive_all(wrong)) return true;
+    self->on_hung_up(wrong);
     return false;
   });
   host_.io->watch(child_.pidfd(), G_IO_IN, [weak] {
@@ -472,7 +472,7 @@ bool ProcessWorker::take_reports(stage::WorkerListener& listener) {
 
 // A copy of the next report, if it is there.
 std::optional<ProcessWorker::TakenReport> ProcessWorker::next_report_locked(
-    std::string& problem) {
+    std::string& wrong) {
   if (!message_reports_.empty()) {
     TakenReport taken = std::move(message_reports_.front());
     message_reports_.pop_front();
@@ -484,7 +484,7 @@ std::optional<ProcessWorker::TakenReport> ProcessWorker::next_report_locked(
       static_cast<std::uint32_t>(taken_);
   if (available == 0) return std::nullopt;
   if (available > in_flight_.size()) {
-    problem = "completed";
+    wrong = "completed";
     return std::nullopt;
   }
   const std::uint64_t entry = taken_ % protocol::kRingEntries;
@@ -493,16 +493,16 @@ std::optional<ProcessWorker::TakenReport> ProcessWorker::next_report_locked(
   if (needs_messages(taken.report) &&
       !has_heard_locked(in_flight_.front().number))
     return std::nullopt;
-  if (!take_payload_locked(taken, entry, problem)) return std::nullopt;
+  if (!take_payload_locked(taken, entry, wrong)) return std::nullopt;
   return taken;
 }
 
 bool ProcessWorker::take_payload_locked(TakenReport& taken, std::uint64_t entry,
-                                        std::string& problem) {
+                                        std::string& wrong) {
   if ((taken.report.flags & protocol::kPayloadFollows) != 0) {
     const auto found = late_payloads_.find(taken.report.number);
     if (found == late_payloads_.end()) {
-      problem = "payload";
+      wrong = "payload";
       return false;
     }
     taken.payload = std::move(found->second);
@@ -530,8 +530,8 @@ bool ProcessWorker::has_heard_locked(std::uint64_t number) {
 
 // On the thread of the messages: what was sent before now is in the socket.
 void ProcessWorker::hear(std::uint64_t number) {
-  std::string problem;
-  if (!channel_->receive_all(problem)) on_hung_up(problem);
+  std::string wrong;
+  if (!channel_->receive_all(wrong)) on_hung_up(wrong);
   {
     const std::lock_guard lock(mutex_);
     heard_ = number;
@@ -542,34 +542,34 @@ void ProcessWorker::hear(std::uint64_t number) {
 
 std::optional<ProcessWorker::Finished> ProcessWorker::take_one(
     const stage::WorkerListener& listener) {
-  std::string problem;
+  std::string wrong;
   std::optional<TakenReport> taken;
   InFlight flight;
   {
     const std::lock_guard lock(mutex_);
     if (in_flight_.empty()) return std::nullopt;
     const InFlight& front = in_flight_.front();
-    if (life_.is_believed()) taken = next_report_locked(problem);
+    if (life_.is_believed()) taken = next_report_locked(wrong);
     if (taken)
-      if (const char* wrong = core::check_report(
+      if (const char* field = core::check_report(
               taken->report,
               {front.number, front.job.sequence, to_signed_ns(front.submitted),
                to_signed_ns(steady_clock::now())}))
-        problem = wrong;
-    if (problem.empty() && !taken && life_.may_report()) return std::nullopt;
+        wrong = field;
+    if (wrong.empty() && !taken && life_.may_report()) return std::nullopt;
     ++taken_;
     flight = std::move(in_flight_.front());
     in_flight_.pop_front();
   }
   Finished finished;
   finished.sequence = flight.job.sequence;
-  if (problem.empty() && taken &&
-      decode(flight, *taken, finished.result, problem)) {
+  if (wrong.empty() && taken &&
+      decode(flight, *taken, finished.result, wrong)) {
     if (is_failure(finished.result.flow) && !is_interrupted(flight, listener))
       say_failed(flight, finished.result);
     return finished;
   }
-  if (!problem.empty()) end_because(problem);
+  if (!wrong.empty()) end_because(wrong);
   return fail(std::move(flight));
 }
 
@@ -594,7 +594,7 @@ void ProcessWorker::let_go_of_inputs() {
 }
 
 bool ProcessWorker::decode(InFlight& flight, const TakenReport& taken,
-                           JobResult& result, std::string& problem) {
+                           JobResult& result, std::string& wrong) {
   const protocol::Report& report = taken.report;
   result.flow = static_cast<GstFlowReturn>(report.flow);
   result.start = from_ns(report.start_ns);
@@ -602,7 +602,7 @@ bool ProcessWorker::decode(InFlight& flight, const TakenReport& taken,
   result.copied_buffers = report.copied_buffers;
   result.copied_bytes = report.copied_bytes;
   result.outputs = std::exchange(flight.so_far, {});
-  if (!reader_->read(flight, taken.payload, result.outputs, problem))
+  if (!reader_->read(flight, taken.payload, result.outputs, wrong))
     return false;
   if (const auto answer = core::find_field(taken.payload, protocol::kQuery);
       answer && flight.job.query &&
@@ -610,7 +610,7 @@ bool ProcessWorker::decode(InFlight& flight, const TakenReport& taken,
     result.answer = std::move(flight.job.query);
   const auto buffers = static_cast<unsigned>(flight.inputs.size());
   if ((report.flags & protocol::kKeepsInputs) != 0 && !keep_inputs(flight)) {
-    problem = "kept inputs";
+    wrong = "kept inputs";
     return false;
   }
   const bool is_short = slots_->is_starved() || host_.slots->is_short(buffers);

@@ -126,16 +126,16 @@ class ProcessWorker final : public stage::Worker,
   bool hand_over_locked(InFlight& flight);
 
   // The way back:
-  std::optional<TakenReport> next_report_locked(std::string& problem);
+  std::optional<TakenReport> next_report_locked(std::string& wrong);
   bool take_payload_locked(TakenReport& taken, std::uint64_t entry,
-                           std::string& problem);
+                           std::string& wrong);
   bool has_heard_locked(std::uint64_t number);
   void hear(std::uint64_t number);
   std::optional<Finished> take_one(const stage::WorkerListener& listener);
   Finished fail(InFlight flight);
   void let_go_of_inputs();
   bool decode(InFlight& flight, const TakenReport& taken,
-              stage::JobResult& result, std::string& problem);
+              stage::JobResult& result, std::string& wrong);
   bool is_interrupted(const InFlight& flight,
                       const stage::WorkerListener& listener) const;
   void say_failed(const InFlight& flight, stage::JobResult& result);

@@ -65,9 +65,9 @@ void append(std::vector<BufferPtr> buffers, bool is_list,
 
 bool ReportReader::read(const InFlight& flight,
                         std::span<const std::byte> payload,
-                        stage::Outputs& outputs, std::string& problem) const {
-  if (const char* wrong = core::check_payload(payload)) {
-    problem = wrong;
+                        stage::Outputs& outputs, std::string& wrong) const {
+  if (const char* field = core::check_payload(payload)) {
+    wrong = field;
     return false;
   }
   core::FieldReader fields(payload);
@@ -76,35 +76,35 @@ bool ReportReader::read(const InFlight& flight,
   for (;;) {
     const std::optional<core::Field> field = fields.next();
     if (const auto frame = frames.take_complete(field ? &*field : nullptr))
-      if (!add_frame(*frame, flight, named, outputs, problem)) return false;
+      if (!add_frame(*frame, flight, named, outputs, wrong)) return false;
     if (!field) return true;
     if (frames.take(*field) || field->tag != protocol::kEvent) continue;
-    if (!add_event(*field, flight.job, outputs, problem)) return false;
+    if (!add_event(*field, flight.job, outputs, wrong)) return false;
   }
 }
 
 bool ReportReader::add_event(const core::Field& field, const Job& job,
                              stage::Outputs& outputs,
-                             std::string& problem) const {
+                             std::string& wrong) const {
   stage::EventPtr event = decode_event(field.value);
   if (!event) {
-    problem = "event";
+    wrong = "event";
     return false;
   }
   const GstEventType type = GST_EVENT_TYPE(event.get());
   // Without state, nothing else is news of a stage's.
   if (!job.is_per_stream && type != GST_EVENT_CAPS && type != GST_EVENT_TAG) {
-    problem = "event, which is neither caps nor tags";
+    wrong = "event, which is neither caps nor tags";
     return false;
   }
-  if (type == GST_EVENT_CAPS && !take_caps(event.get(), job, problem))
+  if (type == GST_EVENT_CAPS && !take_caps(event.get(), job, wrong))
     return false;
   outputs.emplace_back(GST_MINI_OBJECT_CAST(event.release()));
   return true;
 }
 
 bool ReportReader::take_caps(GstEvent* event, const Job& job,
-                             std::string& problem) const {
+                             std::string& wrong) const {
   GstCaps* caps = nullptr;
   gst_event_parse_caps(event, &caps);
   gives_fields_ = stage::are_fields(caps);
@@ -112,7 +112,7 @@ bool ReportReader::take_caps(GstEvent* event, const Job& job,
   // A worker program may leave this to us.
   stage::Epoch& epoch = *job.sticky->epoch();
   if (!epoch.bind(copy_, caps)) {
-    problem = "caps, which are not those of the other workers";
+    wrong = "caps, which are not those of the other workers";
     return false;
   }
   epoch.close();
@@ -132,7 +132,7 @@ ResultFormat ReportReader::format_of(const Job& job) const {
 // Outputs of one command are paired with its inputs by their place.
 bool ReportReader::add_frame(const ParsedFrame& parsed, const InFlight& flight,
                              NamedMemories& named, stage::Outputs& outputs,
-                             std::string& problem) const {
+                             std::string& wrong) const {
   const std::size_t earlier = count_frames(outputs);
   const std::optional<ParsedFrame> sent = frame_of(flight.payload);
   const ResultFormat format = format_of(flight.job);
@@ -145,9 +145,9 @@ bool ReportReader::add_frame(const ParsedFrame& parsed, const InFlight& flight,
         has_original ? nth_buffer(flight.job.frame, place) : nullptr,
         has_original ? &sent->buffers[place] : nullptr, format,
         [&](const protocol::MemoryRecord& record) {
-          return slots_.use(record, named, problem);
+          return slots_.use(record, named, wrong);
         },
-        problem);
+        wrong);
     if (!buffer) return false;
     buffers.push_back(std::move(buffer));
   }

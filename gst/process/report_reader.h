@@ -26,21 +26,21 @@ class ReportReader {
   ReportReader(LentSlots& slots, const void* copy)
       : slots_(slots), copy_(copy) {}
 
-  // Adds what `payload` (a copy) holds to `outputs`. False: `problem` names the
+  // Adds what `payload` (a copy) holds to `outputs`. False: `wrong` names the
   // wrong field.
   bool read(const InFlight& flight, std::span<const std::byte> payload,
-            stage::Outputs& outputs, std::string& problem) const;
+            stage::Outputs& outputs, std::string& wrong) const;
 
  private:
   bool add_event(const core::Field& field, const stage::Job& job,
-                 stage::Outputs& outputs, std::string& problem) const;
+                 stage::Outputs& outputs, std::string& wrong) const;
   // `event` (transfer none)
   bool take_caps(GstEvent* event, const stage::Job& job,
-                 std::string& problem) const;
+                 std::string& wrong) const;
   ResultFormat format_of(const stage::Job& job) const;
   bool add_frame(const ParsedFrame& parsed, const InFlight& flight,
                  NamedMemories& named, stage::Outputs& outputs,
-                 std::string& problem) const;
+                 std::string& wrong) const;
 
   LentSlots& slots_;
   const void* const copy_;

@@ -82,7 +82,7 @@ MemoryPtr plain_copy(GstMemory* memory) {
 
 BufferPtr make_result(const ParsedBuffer& parsed, GstBuffer* original,
                       const ParsedBuffer* sent, const ResultFormat& format,
-                      const FindMemoryFn& find, std::string& problem) {
+                      const FindMemoryFn& find, std::string& wrong) {
   const bool keeps_memory = sent != nullptr && has_same_memories(parsed, *sent);
   if (keeps_memory && has_same_record(parsed, *sent) &&
       has_same_metas(parsed, *sent))
@@ -92,18 +92,18 @@ BufferPtr make_result(const ParsedBuffer& parsed, GstBuffer* original,
   for (const protocol::MemoryRecord& record : parsed.memories) {
     MemoryPtr memory = find(record);
     if (!memory) {
-      if (problem.empty()) problem = "memory";
+      if (wrong.empty()) wrong = "memory";
       return nullptr;
     }
     gst_buffer_append_memory(result.get(), memory.release());
   }
   apply(parsed.record, result.get());
   for (const std::span<const std::byte> meta : parsed.metas)
-    if (const char* wrong =
+    if (const char* field =
             read_meta(result.get(), meta,
                       format.are_fields ? PictureMemory::kOfOneField
                                         : PictureMemory::kWhole)) {
-      problem = wrong;
+      wrong = field;
       return nullptr;
     }
   if (original != nullptr)

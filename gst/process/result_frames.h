@@ -29,10 +29,10 @@ struct ResultFormat {
 };
 
 // The buffer of a result. `original` (transfer none) (nullable): what went in
-// with `sent`. Null: `problem` names the field that is wrong.
+// with `sent`. Null: `wrong` names the field that is wrong.
 BufferPtr make_result(const ParsedBuffer& parsed, GstBuffer* original,
                       const ParsedBuffer* sent, const ResultFormat& format,
-                      const FindMemoryFn& find, std::string& problem);
+                      const FindMemoryFn& find, std::string& wrong);
 
 // A buffer with all that `buffer` has, but in plain memory where that lay in
 // slots, which are free when it is let go of. The same one if none did.

@@ -58,8 +58,8 @@ class WorkerProgram {
   void on_message(IncomingMessage& message);
   MessageFields on_request(IncomingMessage& request);
   void on_setup(IncomingMessage& message);
-  bool map(IncomingMessage& message, std::string& problem);
-  bool build(const IncomingMessage& message, std::string& problem);
+  bool map(IncomingMessage& message, std::string& why_not);
+  bool build(const IncomingMessage& message, std::string& why_not);
   bool need_slot(std::uint64_t bytes,
                  const std::vector<core::SlotName>& unused);
   void on_slot(IncomingMessage& message);
@@ -105,10 +105,10 @@ WorkerProgram::~WorkerProgram() {
 }
 
 void WorkerProgram::run() {
-  std::string problem;
+  std::string wrong;
   // The socket blocks: this takes what comes until it is closed.
-  while (!is_over_ && channel_->receive_all(problem)) continue;
-  if (!problem.empty()) give_up("wrong: " + problem);
+  while (!is_over_ && channel_->receive_all(wrong)) continue;
+  if (!wrong.empty()) give_up("wrong: " + wrong);
   if (const auto failure = channel_->failure()) give_up(failure->text());
   // The dispatcher is gone: nobody waits for what the stage is doing.
   if (!is_over_) _exit(EXIT_SUCCESS);
@@ -134,14 +134,14 @@ void WorkerProgram::on_setup(IncomingMessage& message) {
   ready.add_number(protocol::kFieldVersion, protocol::kVersion)
       .add_number(protocol::kFieldTransport,
                   static_cast<std::uint64_t>(protocol::Transport::kRing));
-  std::string problem;
-  if (copy_ || !map(message, problem) || !build(message, problem))
-    ready.add_text(protocol::kFieldText, problem);
+  std::string why_not;
+  if (copy_ || !map(message, why_not) || !build(message, why_not))
+    ready.add_text(protocol::kFieldText, why_not);
   channel_->send(protocol::kMessageReady, ready);
-  if (problem.empty()) loop_->start([this] { dump("NEGOTIATED"); });
+  if (why_not.empty()) loop_->start([this] { dump("NEGOTIATED"); });
 }
 
-bool WorkerProgram::map(IncomingMessage& message, std::string& problem) {
+bool WorkerProgram::map(IncomingMessage& message, std::string& why_not) {
   struct Region {
     os::Mapping& mapping;
     std::size_t bytes;
@@ -153,14 +153,14 @@ bool WorkerProgram::map(IncomingMessage& message, std::string& problem) {
        os::Mapping::Access::kReadWrite},
       {bell_, sizeof(protocol::Bell), os::Mapping::Access::kReadWrite}};
   if (message.fds.size() != std::size(regions)) {
-    problem = "the setup has not the memory that it should have";
+    why_not = "the setup has not the memory that it should have";
     return false;
   }
   for (std::size_t i = 0; i < std::size(regions); ++i) {
     auto mapping = os::Mapping::make(message.fds[i].get(), regions[i].bytes,
                                      regions[i].access);
     if (!mapping) {
-      problem = mapping.error().text();
+      why_not = mapping.error().text();
       return false;
     }
     regions[i].mapping = mapping.take();
@@ -174,10 +174,10 @@ bool WorkerProgram::map(IncomingMessage& message, std::string& problem) {
 }
 
 bool WorkerProgram::build(const IncomingMessage& message,
-                          std::string& problem) {
+                          std::string& why_not) {
   auto parsed = stage::parse_stage(message.text(protocol::kFieldText));
   if (auto* error = std::get_if<stage::StageError>(&parsed)) {
-    problem = error->message;
+    why_not = error->message;
     return false;
   }
   slots_ = std::make_unique<WorkerSlots>(
@@ -205,7 +205,7 @@ bool WorkerProgram::build(const IncomingMessage& message,
   gst_element_set_base_time(bin, gst_clock_get_time(clock.get()));
   if (gst_element_set_state(bin, GST_STATE_PLAYING) ==
       GST_STATE_CHANGE_FAILURE) {
-    problem = "the stage cannot be started";
+    why_not = "the stage cannot be started";
     return false;
   }
   dump("PLAYING");
