@@ -107,10 +107,11 @@ ProcessWorker::ProcessWorker(const ProcessHost& host,
                              std::shared_ptr<stage::Negotiation> negotiation)
     : host_(host),
       number_(setup.number),
+      name_("worker" + std::to_string(number_)),
+      life_(name_, std::move(child)),
       commands_(std::move(commands)),
       reports_(std::move(reports)),
-      requests_(std::move(negotiation), this),
-      child_(std::move(child)) {}
+      requests_(std::move(negotiation), this) {}
 
 ProcessWorker::~ProcessWorker() {
   if (channel_) channel_->close();
@@ -161,7 +162,7 @@ void ProcessWorker::watch() {
     self->on_hung_up(wrong);
     return false;
   });
-  host_.io->watch(child_.pidfd(), G_IO_IN, [weak] {
+  host_.io->watch(life_.pidfd(), G_IO_IN, [weak] {
     if (const auto self = weak.lock()) self->on_gone();
     return false;
   });
@@ -197,77 +198,56 @@ void ProcessWorker::send_waiting() {
 }
 
 std::optional<stage::Problem> ProcessWorker::wait_ready(MonotonicTime until) {
-  std::unique_lock lock(mutex_);
-  const bool has_come =
-      changed_.wait_until(lock, until, [&] { return !life_.is_starting(); });
-  if (problem_) return problem_;
-  if (has_come) return std::nullopt;
-  return stage::Problem{
-      name() + " does not answer.",
-      "The worker program was started, but said nothing within the time that "
-      "starting may take; run it by hand, see the property 'worker-command'."};
+  return life_.wait_ready(until);
 }
 
 std::optional<stage::Problem> ProcessWorker::why_not_ready(
     const IncomingMessage& message) const {
   if (message.find(protocol::kFieldText))
-    return stage::Problem{name() + ": " + message.text(protocol::kFieldText),
+    return stage::Problem{name_ + ": " + message.text(protocol::kFieldText),
                           message.text(protocol::kFieldDebug)};
   const std::uint64_t version = message.number(protocol::kFieldVersion);
   if (version == protocol::kVersion) return std::nullopt;
   return stage::Problem{
-      name() + " speaks version " + std::to_string(version) +
+      name_ + " speaks version " + std::to_string(version) +
           " of the protocol, this is version " +
           std::to_string(protocol::kVersion) + ".",
       "The worker program and the element are not of one version."};
 }
 
 void ProcessWorker::on_ready(const IncomingMessage& message) {
-  {
-    const std::lock_guard lock(mutex_);
-    if (life_.is_starting()) {
-      take_ready_locked(message);
-      return;
-    }
-    if (!life_.is_ready()) return;
+  if (life_.is_ready()) {
+    end_because("ready");
+    return;
   }
-  end_because("ready");
-}
-
-void ProcessWorker::take_ready_locked(const IncomingMessage& message) {
-  problem_ = why_not_ready(message);
-  transport_ =
+  if (!life_.is_starting()) return;
+  const auto transport =
       message.number(protocol::kFieldTransport) ==
               static_cast<std::uint64_t>(protocol::Transport::kMessages)
           ? protocol::Transport::kMessages
           : protocol::Transport::kRing;
-  slots_->set_transport(transport_);
-  if (problem_)
-    life_.end();
-  else
-    life_.on_ready();
-  changed_.notify_all();
+  slots_->set_transport(transport);
+  {
+    const std::lock_guard lock(mutex_);
+    transport_ = transport;
+  }
+  life_.on_ready(why_not_ready(message));
 }
 
 void ProcessWorker::begin_close() {
+  life_.end();
   {
     const std::lock_guard lock(mutex_);
-    life_.end();
-    if (!in_flight_.empty()) kill_locked();
+    if (!in_flight_.empty()) life_.kill();
   }
   requests_.close();
   channel_->send(protocol::kMessageQuit);
 }
 
 void ProcessWorker::finish_close(MonotonicTime until) {
-  {
-    std::unique_lock lock(mutex_);
-    life_.end();
-    const auto is_gone = [&] { return life_.is_gone(); };
-    if (!changed_.wait_until(lock, until, is_gone)) kill_locked();
-    if (!changed_.wait_until(lock, until + kKillPatience, is_gone))
-      leave_locked();
-  }
+  life_.end();
+  if (!life_.wait_gone(until)) life_.kill();
+  if (!life_.wait_gone(until + kKillPatience)) leave();
   channel_->close();
   slots_->close();
   let_go_of_inputs();
@@ -276,50 +256,37 @@ void ProcessWorker::finish_close(MonotonicTime until) {
   in_flight.swap(in_flight_);
 }
 
-// It cannot be waited for.
-void ProcessWorker::leave_locked() {
+// It cannot be waited for. Nobody takes its reports any more.
+void ProcessWorker::leave() {
+  std::optional<os::ChildProcess> child = life_.leave();
+  if (!child) return;
   GST_WARNING_OBJECT(host_.element,
                      "%s (process %d) was killed and is still there; what it "
                      "has is kept until it goes",
-                     name().c_str(), child_.pid());
+                     name_.c_str(), child->pid());
   struct Inputs {
     std::deque<InFlight> in_flight;
     std::vector<InFlight> failed;
     std::map<std::uint64_t, stage::Frame> kept;
   };
   const auto inputs = std::make_shared<Inputs>();
-  inputs->in_flight.swap(in_flight_);
-  inputs->failed.swap(failed_);
-  inputs->kept.swap(kept_inputs_);
-  keep_until_gone(std::exchange(child_, {}), inputs);
-  life_.on_gone();
-}
-
-void ProcessWorker::kill_locked() {
-  if (life_.kill()) child_.kill();
+  {
+    const std::lock_guard lock(mutex_);
+    inputs->in_flight.swap(in_flight_);
+    inputs->failed.swap(failed_);
+    inputs->kept.swap(kept_inputs_);
+  }
+  keep_until_gone(std::move(*child), inputs);
 }
 
 // The process is gone, by itself or not.
 void ProcessWorker::on_gone() {
-  std::string how;
-  bool is_news = false;
   std::string last_words;
   channel_->receive_all(last_words);  // what it said before it died
-  {
-    const std::lock_guard lock(mutex_);
-    if (life_.is_gone()) return;  // it was left behind before
-    const int pid = child_.pid();
-    how = name() + " (process " + std::to_string(pid) + ") " + child_.wait();
-    is_news = life_.on_gone();
-    if (!problem_)
-      problem_ = {
-          how + ".",
-          "What it was working on is lost, and the stream ends. Its own "
-          "messages may say why; GST_DEBUG shows them here."};
-    changed_.notify_all();
-  }
-  GST_INFO_OBJECT(host_.element, "%s", how.c_str());
-  if (is_news) host_.workers_host->on_problem(*problem_);
+  const std::optional<ProcessLife::End> end = life_.on_gone();
+  if (!end) return;  // it was left behind before
+  GST_INFO_OBJECT(host_.element, "%s", end->how.c_str());
+  if (end->news) host_.workers_host->on_problem(*end->news);
   let_go_of_inputs();
   host_.reports->ring();
   requests_.close();
@@ -330,28 +297,18 @@ void ProcessWorker::on_gone() {
 
 // It can say nothing any more; mostly because it is on its way out.
 void ProcessWorker::on_hung_up(const std::string& violated_field) {
-  if (!violated_field.empty()) {
+  if (!violated_field.empty())
     end_because(violated_field);
-    return;
-  }
-  if (channel_->failure()) {
+  else if (channel_->failure())
     on_failure();
-    return;
-  }
-  const std::lock_guard lock(mutex_);
-  // How it ends is told when it has: it may be dying by itself.
-  if (life_.is_wanted()) child_.kill();
-}
-
-bool ProcessWorker::is_believed() const {
-  const std::lock_guard lock(mutex_);
-  return life_.is_believed();
+  else
+    life_.on_hung_up();
 }
 
 // This process could not send to it, or take what it sent: it would wait for
 // that for ever.
 void ProcessWorker::on_failure() {
-  end_with({name() + " has been ended: " + channel_->failure()->text() + ".",
+  end_with({name_ + " has been ended: " + channel_->failure()->text() + ".",
             "This process has no descriptors or no memory left. 'ulimit -n' "
             "says how many descriptors it may have; fewer frames at a time "
             "('max-buffers', 'max-workers') need fewer."});
@@ -359,22 +316,14 @@ void ProcessWorker::on_failure() {
 
 // It broke a rule of the protocol: nothing that it says is worth anything.
 void ProcessWorker::end_because(const std::string& violated_field) {
-  end_with({name() + " broke the protocol: its '" + violated_field +
+  end_with({name_ + " broke the protocol: its '" + violated_field +
                 "' is wrong. It has been ended.",
             "docs/design/worker-protocol.md says what a worker program has to "
             "send."});
 }
 
 void ProcessWorker::end_with(const stage::Problem& problem) {
-  {
-    const std::lock_guard lock(mutex_);
-    const bool is_news = life_.is_ready();
-    if (life_.is_starting()) problem_ = problem;  // wait_ready() tells
-    kill_locked();
-    changed_.notify_all();
-    if (!is_news) return;
-  }
-  host_.workers_host->on_problem(problem);
+  if (life_.kill_because(problem)) host_.workers_host->on_problem(problem);
 }
 
 // ---- The way out -----------------------------------------------------------
@@ -396,7 +345,7 @@ void ProcessWorker::submit(Job job) {
     GST_ERROR_OBJECT(host_.element,
                      "a memory of frame %" G_GUINT64_FORMAT
                      " cannot be reached by %s",
-                     flight.job.sequence, name().c_str());
+                     flight.job.sequence, name_.c_str());
   const bool has_to_wake = hand_over_locked(flight);
   // Not under the lock, which the one that waits for the report will need.
   lock.unlock();
@@ -549,6 +498,9 @@ std::optional<ProcessWorker::Finished> ProcessWorker::take_one(
     const std::lock_guard lock(mutex_);
     if (in_flight_.empty()) return std::nullopt;
     const InFlight& front = in_flight_.front();
+    // Asked before it is looked: what a process wrote before it was gone is
+    // there.
+    const bool may_report = life_.may_report();
     if (life_.is_believed()) taken = next_report_locked(wrong);
     if (taken)
       if (const char* field = core::check_report(
@@ -556,7 +508,7 @@ std::optional<ProcessWorker::Finished> ProcessWorker::take_one(
               {front.number, front.job.sequence, to_signed_ns(front.submitted),
                to_signed_ns(steady_clock::now())}))
         wrong = field;
-    if (wrong.empty() && !taken && life_.may_report()) return std::nullopt;
+    if (wrong.empty() && !taken && may_report) return std::nullopt;
     ++taken_;
     flight = std::move(in_flight_.front());
     in_flight_.pop_front();
@@ -626,7 +578,7 @@ void ProcessWorker::refuse_copy(JobResult& result, bool is_for_want_of_memory) {
   result.flow = GST_FLOW_ERROR;
   if (is_for_want_of_memory) {
     host_.workers_host->on_problem(
-        {"A result of " + name() +
+        {"A result of " + name_ +
              " had to be copied out of shared memory, of which there is too "
              "little, which require-zero-copy forbids.",
          way_out_of({.code = lacks_files ? EMFILE : 0}, host_.workers, 0,
@@ -634,8 +586,8 @@ void ProcessWorker::refuse_copy(JobResult& result, bool is_for_want_of_memory) {
     return;
   }
   host_.workers_host->on_problem(
-      {name() + " had to copy a result into shared memory, which "
-                "require-zero-copy forbids.",
+      {name_ + " had to copy a result into shared memory, which "
+               "require-zero-copy forbids.",
        "The stage writes in place, or gives memory of its own, as encoders do. "
        "Set allow-in-place=true for the one; for the other, let it be copied "
        "with require-zero-copy=false."});
@@ -644,16 +596,16 @@ void ProcessWorker::refuse_copy(JobResult& result, bool is_for_want_of_memory) {
 bool ProcessWorker::is_interrupted(
     const InFlight& flight, const stage::WorkerListener& listener) const {
   // In this order: a flush ends after it was told here.
-  if (listener.is_interrupting()) return true;
+  if (listener.is_interrupting() || !life_.is_ready()) return true;
   const std::lock_guard lock(mutex_);
-  return flight.number <= flushed_ || !life_.is_ready();
+  return flight.number <= flushed_;
 }
 
 // The stream ends with it. If the stage has said why, that has been told
 // already, and this is not.
 void ProcessWorker::say_failed(const InFlight& flight, JobResult& result) {
   const std::string which =
-      name() + " could not do frame " + std::to_string(flight.job.sequence);
+      name_ + " could not do frame " + std::to_string(flight.job.sequence);
   const std::string words = gst_flow_get_name(result.flow);
   if (result.flow == GST_FLOW_FLUSHING) {
     result.flow = GST_FLOW_ERROR;  // upstream would stop without a word
@@ -726,7 +678,7 @@ void ProcessWorker::on_inputs_released(const IncomingMessage& message,
 // A known message that cannot be read breaks the protocol; one that is not
 // known is of a later version.
 void ProcessWorker::on_message(IncomingMessage& message) {
-  if (message.type != protocol::kMessageLog && !is_believed()) return;
+  if (message.type != protocol::kMessageLog && !life_.is_believed()) return;
   std::string wrong;
   handle(message, wrong);
   if (!wrong.empty()) end_because(wrong);
@@ -764,12 +716,12 @@ void ProcessWorker::handle(const IncomingMessage& message, std::string& wrong) {
       return;
     default:
       GST_DEBUG_OBJECT(host_.element, "%s: message %u is not known",
-                       name().c_str(), static_cast<unsigned>(message.type));
+                       name_.c_str(), static_cast<unsigned>(message.type));
   }
 }
 
 MessageFields ProcessWorker::on_request(IncomingMessage& request) {
-  if (!is_believed()) return {};
+  if (!life_.is_believed()) return {};
   std::string wrong;
   MessageFields reply = reply_to(request, wrong);
   if (!wrong.empty()) end_because(wrong);
@@ -847,11 +799,11 @@ MessageFields ProcessWorker::on_need_slot(const IncomingMessage& request,
 
 // With some, the worker waits for one to come back.
 void ProcessWorker::say_no_slot(const os::Error& why) {
-  GST_DEBUG_OBJECT(host_.element, "no slot for %s: %s", name().c_str(),
+  GST_DEBUG_OBJECT(host_.element, "no slot for %s: %s", name_.c_str(),
                    why.text().c_str());
   if (slots_->has_result_slots()) return;
   host_.workers_host->on_problem(
-      {"There is no shared memory for the results of " + name() + ": " +
+      {"There is no shared memory for the results of " + name_ + ": " +
            why.text() + ".",
        way_out_of(why, host_.workers, 0, kMoreMemory)});
 }
@@ -927,7 +879,7 @@ void ProcessWorker::on_bus_message(const IncomingMessage& message,
     g_autoptr(GError) error = nullptr;
     g_autofree gchar* debug = nullptr;
     gst_message_parse_error(posted, &error, &debug);
-    host_.workers_host->on_stage_error(name(), decoded.name, error, debug);
+    host_.workers_host->on_stage_error(name_, decoded.name, error, debug);
     return;
   }
   // Which of the workers, for whoever reads it.
@@ -959,7 +911,7 @@ void ProcessWorker::on_log(const IncomingMessage& message) {
   const std::string category = message.text(protocol::kFieldCategory);
   GstDebugCategory* here = category_named(category);
   const std::string origin =
-      here == process_worker_debug ? name() + ": " + category : name();
+      here == process_worker_debug ? name_ + ": " + category : name_;
   const std::string text = origin + ": " + message.text(protocol::kFieldText);
   gst_debug_log_literal(
       here,

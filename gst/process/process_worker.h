@@ -14,12 +14,11 @@
 //
 // Thread: thread-safe, but take_reports() on one thread at a time; messages are
 // handled on the thread of the IoThread. Lock order: the locks of the
-// dispatcher, then mutex_, then those of LentSlots and Channel. mutex_ is not
-// held while calling GStreamer, but for reading buffers.
+// dispatcher, then mutex_, then those of LentSlots, Channel and ProcessLife.
+// mutex_ is not held while calling GStreamer, but for reading buffers.
 #pragma once
 
 #include <atomic>
-#include <condition_variable>
 #include <deque>
 #include <map>
 #include <memory>
@@ -28,12 +27,11 @@
 #include <string>
 #include <vector>
 
-#include "core/worker_life.h"
-#include "os/child_process.h"
 #include "process/channel.h"
 #include "process/command_writer.h"
 #include "process/io_thread.h"
 #include "process/lent_slots.h"
+#include "process/process_life.h"
 #include "process/report_reader.h"
 #include "process/stage_requests.h"
 #include "process/worker_memory.h"
@@ -152,7 +150,6 @@ class ProcessWorker final : public stage::Worker,
   void on_ready(const IncomingMessage& message);
   std::optional<stage::Problem> why_not_ready(
       const IncomingMessage& message) const;
-  void take_ready_locked(const IncomingMessage& message);
   void on_report_message(const IncomingMessage& message);
   void on_inputs_released(const IncomingMessage& message, std::string& wrong);
   void on_bus_message(const IncomingMessage& message, std::string& wrong);
@@ -167,19 +164,17 @@ class ProcessWorker final : public stage::Worker,
                       std::vector<MemoryPtr>& held);
   void end_question(core::Sequence sequence, stage::Outputs so_far);
   void on_hung_up(const std::string& violated_field);
-  bool is_believed() const;
   void end_because(const std::string& violated_field);
   void end_with(const stage::Problem& problem);
   void send_waiting();
   void on_failure();
-  void kill_locked();
-  void leave_locked();
+  void leave();
   void on_gone();
-
-  std::string name() const { return "worker" + std::to_string(number_); }
 
   const ProcessHost host_;
   const unsigned number_;
+  const std::string name_;  // "worker0"
+  ProcessLife life_;
   SharedCommands commands_;
   SharedReports reports_;
   StageRequests requests_;
@@ -188,11 +183,7 @@ class ProcessWorker final : public stage::Worker,
   std::optional<ReportReader> reader_;
 
   mutable std::mutex mutex_;
-  std::condition_variable changed_;
   // All under mutex_:
-  os::ChildProcess child_;
-  core::WorkerLife life_;
-  std::optional<stage::Problem> problem_;
   core::protocol::Transport transport_ = core::protocol::Transport::kRing;
   std::deque<InFlight> in_flight_;
   bool is_asking_ = false;        // in the place of a frame
