@@ -4,7 +4,7 @@
 //
 // For: writing a frame, its events and queries, and the state that holds for
 // it, of which the worker is told only what it does not know. Not for: handing
-// the command over (process/process_worker).
+// the command over (process/job_exchange).
 // Thread: confined (the owner locks).
 #pragma once
 

@@ -4,12 +4,8 @@
 #include <algorithm>
 #include <cerrno>
 #include <chrono>
-#include <cstring>
 #include <utility>
 
-#include "core/handshake.h"
-#include "core/report_check.h"
-#include "os/futex.h"
 #include "process/keeper.h"
 #include "process/result_frames.h"
 #include "process/shortage.h"
@@ -50,16 +46,6 @@ std::uint64_t to_ns(MonotonicTime time) {
   return static_cast<std::uint64_t>(time.time_since_epoch().count());
 }
 
-std::int64_t to_signed_ns(MonotonicTime time) {
-  return time.time_since_epoch().count();
-}
-
-// It is read together with what was sent over the socket before it: its
-// payload, or why the stage has failed.
-bool needs_messages(const protocol::Report& report) {
-  return (report.flags & protocol::kPayloadFollows) != 0 || report.flow < 0;
-}
-
 // No result, and the stream cannot go on.
 bool is_failure(GstFlowReturn flow) {
   return flow < GST_FLOW_OK && flow != GST_FLOW_EOS;
@@ -77,12 +63,8 @@ os::Result<std::shared_ptr<ProcessWorker>> ProcessWorker::start(
     const ProcessHost& host, const ProcessWorkerSetup& setup,
     std::shared_ptr<stage::Negotiation> negotiation) {
   init_debug();
-  auto commands =
-      SharedCommands::make("gst-dispatch-commands", /*peers_write=*/false);
-  if (!commands) return commands.error();
-  auto reports =
-      SharedReports::make("gst-dispatch-reports", /*peers_write=*/true);
-  if (!reports) return reports.error();
+  auto regions = SharedRegions::make();
+  if (!regions) return regions.error();
   auto sockets = os::make_socket_pair();
   if (!sockets) return sockets.error();
   auto child = os::ChildProcess::spawn(
@@ -90,11 +72,8 @@ os::Result<std::shared_ptr<ProcessWorker>> ProcessWorker::start(
       {{protocol::kSocketVariable, std::to_string(kSocketInChild)}},
       sockets->second.get(), kSocketInChild);
   if (!child) return child.error();
-  (*commands)->header = protocol::RegionHeader();
-  (*reports)->header = protocol::RegionHeader();
-  std::shared_ptr<ProcessWorker> worker(
-      new ProcessWorker(host, setup, commands.take(), reports.take(),
-                        child.take(), std::move(negotiation)));
+  std::shared_ptr<ProcessWorker> worker(new ProcessWorker(
+      host, setup, regions.take(), child.take(), std::move(negotiation)));
   worker->open_channel(std::move(sockets->first), setup);
   worker->watch();
   return worker;
@@ -102,15 +81,13 @@ os::Result<std::shared_ptr<ProcessWorker>> ProcessWorker::start(
 
 ProcessWorker::ProcessWorker(const ProcessHost& host,
                              const ProcessWorkerSetup& setup,
-                             SharedCommands commands, SharedReports reports,
-                             os::ChildProcess child,
+                             SharedRegions regions, os::ChildProcess child,
                              std::shared_ptr<stage::Negotiation> negotiation)
     : host_(host),
       number_(setup.number),
       name_("worker" + std::to_string(number_)),
       life_(name_, std::move(child)),
-      commands_(std::move(commands)),
-      reports_(std::move(reports)),
+      regions_(std::move(regions)),
       requests_(std::move(negotiation), this) {}
 
 ProcessWorker::~ProcessWorker() {
@@ -130,12 +107,19 @@ void ProcessWorker::open_channel(os::UniqueFd socket,
         return self ? self->on_request(request) : MessageFields();
       });
   channel_->set_max_requests(protocol::kMaxOpenRequests);
-  slots_ =
-      std::make_shared<LentSlots>(number_, *host_.slots, *channel_, commands_,
-                                  reports_, setup.may_write_inputs);
+  slots_ = std::make_shared<LentSlots>(number_, *host_.slots, *channel_,
+                                       regions_.commands, regions_.reports,
+                                       setup.may_write_inputs);
   watch_files(slots_);
   reader_.emplace(*slots_, this);
-  writer_.emplace(*slots_, requests_);
+  exchange_.emplace(regions_, *channel_, CommandWriter(*slots_, requests_),
+                    life_, *host_.reports, [this](std::uint64_t number) {
+                      host_.io->call_later({},
+                                           [weak = weak_from_this(), number] {
+                                             if (const auto self = weak.lock())
+                                               self->hear(number);
+                                           });
+                    });
   MessageFields fields;
   fields.add_number(protocol::kFieldVersion, protocol::kVersion)
       .add_number(protocol::kFieldNumber, number_)
@@ -148,7 +132,8 @@ void ProcessWorker::open_channel(os::UniqueFd socket,
     fields.add_text(protocol::kFieldElement, each.element)
         .add_text(protocol::kFieldProperty, each.property)
         .add_text(protocol::kFieldValue, each.value);
-  const int fds[] = {commands_.fd(), reports_.fd(), host_.bell->fd()};
+  const int fds[] = {regions_.commands.fd(), regions_.reports.fd(),
+                     host_.bell->fd()};
   channel_->send(protocol::kMessageSetup, fields, fds);
 }
 
@@ -227,19 +212,13 @@ void ProcessWorker::on_ready(const IncomingMessage& message) {
           ? protocol::Transport::kMessages
           : protocol::Transport::kRing;
   slots_->set_transport(transport);
-  {
-    const std::lock_guard lock(mutex_);
-    transport_ = transport;
-  }
+  exchange_->set_transport(transport);
   life_.on_ready(why_not_ready(message));
 }
 
 void ProcessWorker::begin_close() {
   life_.end();
-  {
-    const std::lock_guard lock(mutex_);
-    if (!in_flight_.empty()) life_.kill();
-  }
+  if (exchange_->has_jobs()) life_.kill();
   requests_.close();
   channel_->send(protocol::kMessageQuit);
 }
@@ -251,9 +230,7 @@ void ProcessWorker::finish_close(MonotonicTime until) {
   channel_->close();
   slots_->close();
   let_go_of_inputs();
-  std::deque<InFlight> in_flight;  // let go of without the lock
-  const std::lock_guard lock(mutex_);
-  in_flight.swap(in_flight_);
+  exchange_->take_in_flight();
 }
 
 // It cannot be waited for. Nobody takes its reports any more.
@@ -270,9 +247,9 @@ void ProcessWorker::leave() {
     std::map<std::uint64_t, stage::Frame> kept;
   };
   const auto inputs = std::make_shared<Inputs>();
+  inputs->in_flight = exchange_->take_in_flight();
   {
     const std::lock_guard lock(mutex_);
-    inputs->in_flight.swap(in_flight_);
     inputs->failed.swap(failed_);
     inputs->kept.swap(kept_inputs_);
   }
@@ -326,88 +303,15 @@ void ProcessWorker::end_with(const stage::Problem& problem) {
   if (life_.kill_because(problem)) host_.workers_host->on_problem(problem);
 }
 
-// ---- The way out -----------------------------------------------------------
+// ---- Jobs ------------------------------------------------------------------
 
 void ProcessWorker::submit(Job job) {
-  std::unique_lock lock(mutex_);
-  InFlight& flight = in_flight_.emplace_back();
-  flight.job = std::move(job);
-  flight.number = ++submitted_;
-  flight.submitted = steady_clock::now();
-  if (!life_.may_report()) {
-    lock.unlock();
-    host_.reports->ring();
-    return;
-  }
-  auto& area =
-      commands_->payloads[(flight.number - 1) % protocol::kRingEntries];
-  if (!writer_->write(flight, area))
+  const core::Sequence sequence = job.sequence;
+  if (!exchange_->submit(std::move(job)))
     GST_ERROR_OBJECT(host_.element,
                      "a memory of frame %" G_GUINT64_FORMAT
                      " cannot be reached by %s",
-                     flight.job.sequence, name_.c_str());
-  const bool has_to_wake = hand_over_locked(flight);
-  // Not under the lock, which the one that waits for the report will need.
-  lock.unlock();
-  if (has_to_wake) os::futex_wake(commands_->submitted);
-}
-
-// Whether the worker sleeps and has to be woken.
-bool ProcessWorker::hand_over_locked(InFlight& flight) {
-  const bool has_overflowed = !flight.big.empty();
-  protocol::Command command;
-  command.number = flight.number;
-  command.sequence = flight.job.sequence;
-  if (flight.job.due)
-    command.due_ns = flight.job.due->time_since_epoch().count();
-  command.payload_bytes = static_cast<std::uint32_t>(flight.payload.size());
-  if (flight.job.is_per_stream) command.flags |= protocol::kPerStream;
-  const bool is_by_message = transport_ == protocol::Transport::kMessages;
-  if (has_overflowed && !is_by_message)
-    command.flags |= protocol::kPayloadFollows;
-  if (has_overflowed || is_by_message) {
-    MessageFields fields;
-    fields.add_struct(protocol::kFieldDescriptor, command)
-        .add_bytes(protocol::kFieldPayload, flight.payload);
-    channel_->send(protocol::kMessageCommand, fields);
-  }
-  if (is_by_message) return false;
-  command.messages = channel_->sent_messages();
-  const std::uint64_t entry = (flight.number - 1) % protocol::kRingEntries;
-  commands_->commands[entry] = command;
-  return core::publish(commands_->submitted,
-                       static_cast<std::uint32_t>(flight.number),
-                       reports_->worker_sleeps);
-}
-
-void ProcessWorker::abandon(core::Sequence sequence) {
-  commands_->abandoned_end.store(sequence + 1, std::memory_order_release);
-}
-
-void ProcessWorker::flush() {
-  {
-    const std::lock_guard lock(mutex_);
-    flushed_ = submitted_;
-  }
-  channel_->send(protocol::kMessageFlush);
-}
-
-void ProcessWorker::set_dispatcher_sleeps(bool sleeps) {
-  if (sleeps)
-    core::announce_sleep(commands_->dispatcher_sleeps);
-  else
-    core::end_sleep(commands_->dispatcher_sleeps);
-}
-
-// ---- The way back ----------------------------------------------------------
-
-bool ProcessWorker::has_reports() const {
-  const std::lock_guard lock(mutex_);
-  if (in_flight_.empty()) return false;
-  if (!life_.may_report() || !message_reports_.empty()) return true;
-  return transport_ == protocol::Transport::kRing && !is_hearing_ &&
-         reports_->completed.load(std::memory_order_acquire) !=
-             static_cast<std::uint32_t>(taken_);
+                     sequence, name_.c_str());
 }
 
 bool ProcessWorker::take_reports(stage::WorkerListener& listener) {
@@ -419,109 +323,27 @@ bool ProcessWorker::take_reports(stage::WorkerListener& listener) {
   return has_any;
 }
 
-// A copy of the next report, if it is there.
-std::optional<ProcessWorker::TakenReport> ProcessWorker::next_report_locked(
-    std::string& wrong) {
-  if (!message_reports_.empty()) {
-    TakenReport taken = std::move(message_reports_.front());
-    message_reports_.pop_front();
-    return taken;
-  }
-  if (transport_ == protocol::Transport::kMessages) return std::nullopt;
-  const std::uint32_t available =
-      reports_->completed.load(std::memory_order_acquire) -
-      static_cast<std::uint32_t>(taken_);
-  if (available == 0) return std::nullopt;
-  if (available > in_flight_.size()) {
-    wrong = "completed";
-    return std::nullopt;
-  }
-  const std::uint64_t entry = taken_ % protocol::kRingEntries;
-  TakenReport taken;
-  std::memcpy(&taken.report, &reports_->reports[entry], sizeof taken.report);
-  if (needs_messages(taken.report) &&
-      !has_heard_locked(in_flight_.front().number))
-    return std::nullopt;
-  if (!take_payload_locked(taken, entry, wrong)) return std::nullopt;
-  return taken;
-}
-
-bool ProcessWorker::take_payload_locked(TakenReport& taken, std::uint64_t entry,
-                                        std::string& wrong) {
-  if ((taken.report.flags & protocol::kPayloadFollows) != 0) {
-    const auto found = late_payloads_.find(taken.report.number);
-    if (found == late_payloads_.end()) {
-      wrong = "payload";
-      return false;
-    }
-    taken.payload = std::move(found->second);
-    late_payloads_.erase(found);
-    return true;
-  }
-  const std::size_t bytes = std::min<std::size_t>(taken.report.payload_bytes,
-                                                  protocol::kPayloadBytes);
-  const std::byte* from = reports_->payloads[entry];
-  taken.payload.assign(from, from + bytes);
-  return true;
-}
-
-// Whether all is known that the worker said before the report of that command.
-// If not, the bell rings when it is.
-bool ProcessWorker::has_heard_locked(std::uint64_t number) {
-  if (heard_ >= number || life_.is_gone()) return true;
-  if (std::exchange(is_hearing_, true)) return false;
-  host_.io->call_later(std::chrono::milliseconds::zero(),
-                       [weak = weak_from_this(), number] {
-                         if (const auto self = weak.lock()) self->hear(number);
-                       });
-  return false;
-}
-
 // On the thread of the messages: what was sent before now is in the socket.
 void ProcessWorker::hear(std::uint64_t number) {
   std::string wrong;
   if (!channel_->receive_all(wrong)) on_hung_up(wrong);
-  {
-    const std::lock_guard lock(mutex_);
-    heard_ = number;
-    is_hearing_ = false;
-  }
-  host_.reports->ring();
+  exchange_->on_heard(number);
 }
 
 std::optional<ProcessWorker::Finished> ProcessWorker::take_one(
     const stage::WorkerListener& listener) {
-  std::string wrong;
-  std::optional<TakenReport> taken;
-  InFlight flight;
-  {
-    const std::lock_guard lock(mutex_);
-    if (in_flight_.empty()) return std::nullopt;
-    const InFlight& front = in_flight_.front();
-    // Asked before it is looked: what a process wrote before it was gone is
-    // there.
-    const bool may_report = life_.may_report();
-    if (life_.is_believed()) taken = next_report_locked(wrong);
-    if (taken)
-      if (const char* field = core::check_report(
-              taken->report,
-              {front.number, front.job.sequence, to_signed_ns(front.submitted),
-               to_signed_ns(steady_clock::now())}))
-        wrong = field;
-    if (wrong.empty() && !taken && may_report) return std::nullopt;
-    ++taken_;
-    flight = std::move(in_flight_.front());
-    in_flight_.pop_front();
-  }
+  std::optional<EndedJob> ended = exchange_->take_ended();
+  if (!ended) return std::nullopt;
+  InFlight& flight = ended->flight;
   Finished finished;
   finished.sequence = flight.job.sequence;
-  if (wrong.empty() && taken &&
-      decode(flight, *taken, finished.result, wrong)) {
+  if (ended->report &&
+      decode(flight, *ended->report, finished.result, ended->wrong)) {
     if (is_failure(finished.result.flow) && !is_interrupted(flight, listener))
       say_failed(flight, finished.result);
     return finished;
   }
-  if (!wrong.empty()) end_because(wrong);
+  if (!ended->wrong.empty()) end_because(ended->wrong);
   return fail(std::move(flight));
 }
 
@@ -596,9 +418,8 @@ void ProcessWorker::refuse_copy(JobResult& result, bool is_for_want_of_memory) {
 bool ProcessWorker::is_interrupted(
     const InFlight& flight, const stage::WorkerListener& listener) const {
   // In this order: a flush ends after it was told here.
-  if (listener.is_interrupting() || !life_.is_ready()) return true;
-  const std::lock_guard lock(mutex_);
-  return flight.number <= flushed_;
+  return listener.is_interrupting() || !life_.is_ready() ||
+         exchange_->is_flushed(flight.number);
 }
 
 // The stream ends with it. If the stage has said why, that has been told
@@ -658,17 +479,18 @@ bool ProcessWorker::keep_inputs(InFlight& flight) {
 void ProcessWorker::on_inputs_released(const IncomingMessage& message,
                                        std::string& wrong) {
   const std::uint64_t number = message.number(protocol::kFieldNumber);
-  stage::Frame frame;  // let go of without the lock
-  const std::lock_guard lock(mutex_);
-  if (number == 0 || number > submitted_) {
+  const JobExchange::Progress progress = exchange_->progress();
+  if (number == 0 || number > progress.submitted) {
     wrong = "number";
     return;
   }
+  stage::Frame frame;  // let go of without the lock
+  const std::lock_guard lock(mutex_);
   const auto place = kept_inputs_.find(number);
   if (place != kept_inputs_.end()) {
     frame = std::move(place->second);
     kept_inputs_.erase(place);
-  } else if (number > taken_) {  // its report has not been read yet
+  } else if (number > progress.taken) {  // its report has not been read yet
     kept_inputs_.try_emplace(number, stage::Frame());
   }
 }
@@ -758,16 +580,7 @@ void ProcessWorker::on_report_message(const IncomingMessage& message) {
   taken.report = *report;
   if (const auto payload = message.find(protocol::kFieldPayload))
     taken.payload.assign(payload->value.begin(), payload->value.end());
-  {
-    const std::lock_guard lock(mutex_);
-    const std::size_t longest = in_flight_.size();
-    if (message_reports_.size() + late_payloads_.size() > longest) return;
-    if (transport_ == protocol::Transport::kMessages)
-      message_reports_.push_back(std::move(taken));
-    else
-      late_payloads_[taken.report.number] = std::move(taken.payload);
-  }
-  host_.reports->ring();
+  exchange_->on_report(std::move(taken));
 }
 
 MessageFields ProcessWorker::on_need_slot(const IncomingMessage& request,
@@ -808,41 +621,6 @@ void ProcessWorker::say_no_slot(const os::Error& why) {
        way_out_of(why, host_.workers, 0, kMoreMemory)});
 }
 
-InFlight* ProcessWorker::find_flight_locked(core::Sequence sequence) {
-  const auto place = std::find_if(
-      in_flight_.begin(), in_flight_.end(),
-      [&](const InFlight& each) { return each.job.sequence == sequence; });
-  return place != in_flight_.end() ? &*place : nullptr;
-}
-
-// A question in the place of a frame. False: the worker has no such frame, or
-// has not waited for the answer to its last question. `asking` has what the
-// stage gave before, and what is needed to read more; `held` what that points
-// to.
-bool ProcessWorker::begin_question(core::Sequence sequence, InFlight& asking,
-                                   std::vector<MemoryPtr>& held) {
-  const std::lock_guard lock(mutex_);
-  InFlight* flight = find_flight_locked(sequence);
-  if (flight == nullptr || is_asking_) return false;
-  is_asking_ = true;
-  asking.job.sticky = flight->job.sticky;
-  asking.job.is_per_stream = flight->job.is_per_stream;
-  asking.inputs = flight->inputs;
-  asking.so_far = std::exchange(flight->so_far, {});
-  for (const InputMemory& input : flight->inputs)
-    held.push_back(stage::share(input.memory));
-  return true;
-}
-
-// What the question has not pushed, `so_far`, leaves with the report.
-void ProcessWorker::end_question(core::Sequence sequence,
-                                 stage::Outputs so_far) {
-  const std::lock_guard lock(mutex_);
-  is_asking_ = false;
-  if (InFlight* flight = find_flight_locked(sequence))
-    flight->so_far = std::move(so_far);
-}
-
 // What the stage has given before it asked is decoded as a report is.
 MessageFields ProcessWorker::on_pad_query(const IncomingMessage& request,
                                           std::string& wrong) {
@@ -851,7 +629,7 @@ MessageFields ProcessWorker::on_pad_query(const IncomingMessage& request,
   if (!field) return requests_.pad_query(request, asking.so_far, wrong);
   const core::Sequence sequence = field->number().value_or(UINT64_MAX);
   std::vector<MemoryPtr> held;
-  if (!begin_question(sequence, asking, held)) {
+  if (!exchange_->begin_question(sequence, asking, held)) {
     wrong = "query";
     return {};
   }
@@ -860,7 +638,7 @@ MessageFields ProcessWorker::on_pad_query(const IncomingMessage& request,
   if (!payload || payload->value.empty() ||
       reader_->read(asking, payload->value, asking.so_far, wrong))
     reply = requests_.pad_query(request, asking.so_far, wrong);
-  end_question(sequence, std::move(asking.so_far));
+  exchange_->end_question(sequence, std::move(asking.so_far));
   return reply;
 }
 

@@ -2,24 +2,20 @@
 //
 // A worker that is a process.
 //
-// For: one worker program from its start to its end: handing it jobs through
-// shared memory, taking what it reports, answering what it asks, and noticing
-// its death. The originals of its jobs stay here; only descriptors travel.
-// Not for: choosing what to run (dispatcher), other workers
-// (process/process_workers), what is in commands and reports
-// (process/command_writer, process/report_reader).
+// For: one worker program from its start to its end: taking what it reports,
+// answering what it asks, and noticing its death. Not for: choosing what to run
+// (dispatcher), other workers (process/process_workers), handing over jobs
+// (process/job_exchange), what is in reports (process/report_reader).
 //
-// Nothing that the process writes is trusted: reports are copied, then checked.
 // One that breaks the rules is ended, with an error that names the field.
 //
 // Thread: thread-safe, but take_reports() on one thread at a time; messages are
-// handled on the thread of the IoThread. Lock order: the locks of the
-// dispatcher, then mutex_, then those of LentSlots, Channel and ProcessLife.
-// mutex_ is not held while calling GStreamer, but for reading buffers.
+// handled on the thread of the IoThread. mutex_ guards the inputs that the
+// process may still touch; inside it is that of ProcessLife only. It is not
+// held while calling GStreamer.
 #pragma once
 
 #include <atomic>
-#include <deque>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -28,8 +24,8 @@
 #include <vector>
 
 #include "process/channel.h"
-#include "process/command_writer.h"
 #include "process/io_thread.h"
+#include "process/job_exchange.h"
 #include "process/lent_slots.h"
 #include "process/process_life.h"
 #include "process/report_reader.h"
@@ -86,15 +82,19 @@ class ProcessWorker final : public stage::Worker,
   // Worker. None blocks. The end of a job is told by take_reports().
   unsigned number() const override { return number_; }
   void submit(stage::Job job) override;
-  void abandon(core::Sequence sequence) override;
-  void flush() override;
+  void abandon(core::Sequence sequence) override {
+    exchange_->abandon(sequence);
+  }
+  void flush() override { exchange_->flush(); }
 
   // Whether take_reports() would find something.
-  bool has_reports() const;
+  bool has_reports() const { return exchange_->has_ended(); }
   // Tells the listener of what has ended. Whether there was any.
   bool take_reports(stage::WorkerListener& listener);
   // The dispatcher is about to sleep on the bell, or awake again.
-  void set_dispatcher_sleeps(bool sleeps);
+  void set_dispatcher_sleeps(bool sleeps) {
+    exchange_->set_dispatcher_sleeps(sleeps);
+  }
 
   void set_property(const ProcessWorkerSetup::Property& property);
   void set_base_time(core::MonotonicTime base_time);
@@ -108,26 +108,13 @@ class ProcessWorker final : public stage::Worker,
     core::Sequence sequence = 0;
     stage::JobResult result;
   };
-  struct TakenReport {
-    core::protocol::Report report;
-    Bytes payload;
-  };
 
   ProcessWorker(const ProcessHost& host, const ProcessWorkerSetup& setup,
-                SharedCommands commands, SharedReports reports,
-                os::ChildProcess child,
+                SharedRegions regions, os::ChildProcess child,
                 std::shared_ptr<stage::Negotiation> negotiation);
   void open_channel(os::UniqueFd socket, const ProcessWorkerSetup& setup);
   void watch();
 
-  // The way out:
-  bool hand_over_locked(InFlight& flight);
-
-  // The way back:
-  std::optional<TakenReport> next_report_locked(std::string& wrong);
-  bool take_payload_locked(TakenReport& taken, std::uint64_t entry,
-                           std::string& wrong);
-  bool has_heard_locked(std::uint64_t number);
   void hear(std::uint64_t number);
   std::optional<Finished> take_one(const stage::WorkerListener& listener);
   Finished fail(InFlight flight);
@@ -159,10 +146,6 @@ class ProcessWorker final : public stage::Worker,
   void say_no_slot(const os::Error& why);
   MessageFields on_pad_query(const IncomingMessage& request,
                              std::string& wrong);
-  InFlight* find_flight_locked(core::Sequence sequence);
-  bool begin_question(core::Sequence sequence, InFlight& asking,
-                      std::vector<MemoryPtr>& held);
-  void end_question(core::Sequence sequence, stage::Outputs so_far);
   void on_hung_up(const std::string& violated_field);
   void end_because(const std::string& violated_field);
   void end_with(const stage::Problem& problem);
@@ -175,31 +158,19 @@ class ProcessWorker final : public stage::Worker,
   const unsigned number_;
   const std::string name_;  // "worker0"
   ProcessLife life_;
-  SharedCommands commands_;
-  SharedReports reports_;
+  SharedRegions regions_;
   StageRequests requests_;
   std::shared_ptr<Channel> channel_;
   std::shared_ptr<LentSlots> slots_;
   std::optional<ReportReader> reader_;
+  std::optional<JobExchange> exchange_;
 
   mutable std::mutex mutex_;
   // All under mutex_:
-  core::protocol::Transport transport_ = core::protocol::Transport::kRing;
-  std::deque<InFlight> in_flight_;
-  bool is_asking_ = false;        // in the place of a frame
-  std::vector<InFlight> failed_;  // it may still write, until it is gone
-  std::uint64_t submitted_ = 0;
-  std::uint64_t taken_ = 0;
-  std::uint64_t flushed_ = 0;  // commands up to it may end with FLUSHING
-  // What was said before the report of that command has been heard.
-  std::uint64_t heard_ = 0;
-  bool is_hearing_ = false;
-  std::deque<TakenReport> message_reports_;  // of Transport::kMessages
-  std::map<std::uint64_t, Bytes> late_payloads_;
   // Frames that the stage still looks at after their command, by its number;
   // empty: it has let go of them before its report was read.
   std::map<std::uint64_t, stage::Frame> kept_inputs_;
-  std::optional<CommandWriter> writer_;
+  std::vector<InFlight> failed_;  // it may still write, until it is gone
 };
 
 }  // namespace dispatch::process

@@ -5,7 +5,7 @@
 // For: reading the payload of a report, or of what a stage gave before it
 // asked: events, and frames put together with their originals. Nothing in it is
 // believed before it has been checked. Not for: the report itself
-// (core/report_check), which report comes when (process/process_worker).
+// (core/report_check), which report comes when (process/job_exchange).
 // Thread: thread-safe.
 #pragma once
 

@@ -4,7 +4,7 @@
 // the bell that it shares with all of them.
 //
 // For: making it so that each side can write its own part only. Not for: what
-// is written (process/process_worker). Thread: confined.
+// is written (process/job_exchange, process/lent_slots). Thread: confined.
 #pragma once
 
 #include <cerrno>
@@ -58,6 +58,27 @@ os::Result<SharedStruct<T>> SharedStruct<T>::make(const char* name,
 
 using SharedCommands = SharedStruct<core::protocol::CommandRegion>;
 using SharedReports = SharedStruct<core::protocol::ReportRegion>;
+// What one worker and its dispatcher have together.
+struct SharedRegions {
+  SharedCommands commands;
+  SharedReports reports;
+
+  static os::Result<SharedRegions> make();
+};
+
+inline os::Result<SharedRegions> SharedRegions::make() {
+  auto commands =
+      SharedCommands::make("gst-dispatch-commands", /*peers_write=*/false);
+  if (!commands) return commands.error();
+  auto reports =
+      SharedReports::make("gst-dispatch-reports", /*peers_write=*/true);
+  if (!reports) return reports.error();
+  SharedRegions regions{commands.take(), reports.take()};
+  regions.commands->header = core::protocol::RegionHeader();
+  regions.reports->header = core::protocol::RegionHeader();
+  return regions;
+}
+
 using SharedBell = SharedStruct<core::protocol::Bell>;
 
 }  // namespace dispatch::process
