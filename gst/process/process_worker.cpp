@@ -2,12 +2,10 @@
 #include "process/process_worker.h"
 
 #include <algorithm>
-#include <cerrno>
 #include <chrono>
 #include <utility>
 
 #include "process/keeper.h"
-#include "process/result_frames.h"
 #include "process/shortage.h"
 
 GST_DEBUG_CATEGORY_STATIC(process_worker_debug);
@@ -20,7 +18,6 @@ using core::MonotonicTime;
 using core::SlotName;
 using stage::Job;
 using stage::JobResult;
-using std::chrono::steady_clock;
 
 namespace {
 
@@ -49,10 +46,6 @@ std::uint64_t to_ns(MonotonicTime time) {
 // No result, and the stream cannot go on.
 bool is_failure(GstFlowReturn flow) {
   return flow < GST_FLOW_OK && flow != GST_FLOW_EOS;
-}
-
-MonotonicTime from_ns(std::int64_t ns) {
-  return MonotonicTime(core::Duration(ns));
 }
 
 }  // namespace
@@ -120,6 +113,7 @@ void ProcessWorker::open_channel(os::UniqueFd socket,
                                                self->hear(number);
                                            });
                     });
+  intake_.emplace(host_, name_, *slots_, *reader_, life_);
   MessageFields fields;
   fields.add_number(protocol::kFieldVersion, protocol::kVersion)
       .add_number(protocol::kFieldNumber, number_)
@@ -229,7 +223,7 @@ void ProcessWorker::finish_close(MonotonicTime until) {
   if (!life_.wait_gone(until + kKillPatience)) leave();
   channel_->close();
   slots_->close();
-  let_go_of_inputs();
+  intake_->take_inputs();
   exchange_->take_in_flight();
 }
 
@@ -241,19 +235,13 @@ void ProcessWorker::leave() {
                      "%s (process %d) was killed and is still there; what it "
                      "has is kept until it goes",
                      name_.c_str(), child->pid());
-  struct Inputs {
+  struct Left {
     std::deque<InFlight> in_flight;
-    std::vector<InFlight> failed;
-    std::map<std::uint64_t, stage::Frame> kept;
+    ResultIntake::Inputs inputs;
   };
-  const auto inputs = std::make_shared<Inputs>();
-  inputs->in_flight = exchange_->take_in_flight();
-  {
-    const std::lock_guard lock(mutex_);
-    inputs->failed.swap(failed_);
-    inputs->kept.swap(kept_inputs_);
-  }
-  keep_until_gone(std::move(*child), inputs);
+  const auto left = std::make_shared<Left>(
+      Left{exchange_->take_in_flight(), intake_->take_inputs()});
+  keep_until_gone(std::move(*child), left);
 }
 
 // The process is gone, by itself or not.
@@ -264,7 +252,8 @@ void ProcessWorker::on_gone() {
   if (!end) return;  // it was left behind before
   GST_INFO_OBJECT(host_.element, "%s", end->how.c_str());
   if (end->news) host_.workers_host->on_problem(*end->news);
-  let_go_of_inputs();
+  // Nobody looks at them, or writes to them, any more.
+  intake_->take_inputs();
   host_.reports->ring();
   requests_.close();
   // Does not wait for what is being answered: that may wait for a frame of
@@ -316,103 +305,27 @@ void ProcessWorker::submit(Job job) {
 
 bool ProcessWorker::take_reports(stage::WorkerListener& listener) {
   bool has_any = false;
-  while (std::optional<Finished> finished = take_one(listener)) {
+  while (std::optional<EndedJob> ended = exchange_->take_ended()) {
     has_any = true;
-    listener.on_finished(*this, finished->sequence, finished->result);
+    const core::Sequence sequence = ended->flight.job.sequence;
+    JobResult result = result_of(*ended, listener);
+    ended.reset();  // its original is not held while the result leaves
+    listener.on_finished(*this, sequence, result);
   }
   return has_any;
 }
 
-// On the thread of the messages: what was sent before now is in the socket.
-void ProcessWorker::hear(std::uint64_t number) {
-  std::string wrong;
-  if (!channel_->receive_all(wrong)) on_hung_up(wrong);
-  exchange_->on_heard(number);
-}
-
-std::optional<ProcessWorker::Finished> ProcessWorker::take_one(
-    const stage::WorkerListener& listener) {
-  std::optional<EndedJob> ended = exchange_->take_ended();
-  if (!ended) return std::nullopt;
-  InFlight& flight = ended->flight;
-  Finished finished;
-  finished.sequence = flight.job.sequence;
-  if (ended->report &&
-      decode(flight, *ended->report, finished.result, ended->wrong)) {
-    if (is_failure(finished.result.flow) && !is_interrupted(flight, listener))
-      say_failed(flight, finished.result);
-    return finished;
+JobResult ProcessWorker::result_of(EndedJob& ended,
+                                   const stage::WorkerListener& listener) {
+  JobResult result;
+  if (ended.report &&
+      intake_->read(ended.flight, *ended.report, result, ended.wrong)) {
+    if (is_failure(result.flow) && !is_interrupted(ended.flight, listener))
+      intake_->say_failed(ended.flight.job.sequence, result);
+    return result;
   }
-  if (!ended->wrong.empty()) end_because(ended->wrong);
-  return fail(std::move(flight));
-}
-
-// The worker is gone, or not to be believed.
-ProcessWorker::Finished ProcessWorker::fail(InFlight flight) {
-  Finished finished;
-  finished.sequence = flight.job.sequence;
-  finished.result.flow = GST_FLOW_ERROR;
-  finished.result.start = finished.result.end = steady_clock::now();
-  const std::lock_guard lock(mutex_);
-  if (!life_.is_gone()) failed_.push_back(std::move(flight));
-  return finished;
-}
-
-// The process is gone: nobody looks at them, or writes to them, any more.
-void ProcessWorker::let_go_of_inputs() {
-  std::vector<InFlight> failed;  // let go of without the lock
-  std::map<std::uint64_t, stage::Frame> kept_inputs;
-  const std::lock_guard lock(mutex_);
-  failed.swap(failed_);
-  kept_inputs.swap(kept_inputs_);
-}
-
-bool ProcessWorker::decode(InFlight& flight, const TakenReport& taken,
-                           JobResult& result, std::string& wrong) {
-  const protocol::Report& report = taken.report;
-  result.flow = static_cast<GstFlowReturn>(report.flow);
-  result.start = from_ns(report.start_ns);
-  result.end = from_ns(report.end_ns);
-  result.copied_buffers = report.copied_buffers;
-  result.copied_bytes = report.copied_bytes;
-  result.outputs = std::exchange(flight.so_far, {});
-  if (!reader_->read(flight, taken.payload, result.outputs, wrong))
-    return false;
-  if (const auto answer = core::find_field(taken.payload, protocol::kQuery);
-      answer && flight.job.query &&
-      decode_answer(answer->value, flight.job.query.get()))
-    result.answer = std::move(flight.job.query);
-  const auto buffers = static_cast<unsigned>(flight.inputs.size());
-  if ((report.flags & protocol::kKeepsInputs) != 0 && !keep_inputs(flight)) {
-    wrong = "kept inputs";
-    return false;
-  }
-  const bool is_short = slots_->is_starved() || host_.slots->is_short(buffers);
-  const bool was_copied = result.copied_buffers != 0;
-  if (is_short) empty_slots(result);
-  if (result.copied_buffers != 0 && *host_.requires_zero_copy)
-    refuse_copy(result, !was_copied);
-  return true;
-}
-
-void ProcessWorker::refuse_copy(JobResult& result, bool is_for_want_of_memory) {
-  const bool lacks_files = host_.slots->budget().lacks_files();
-  result.flow = GST_FLOW_ERROR;
-  if (is_for_want_of_memory) {
-    host_.workers_host->on_problem(
-        {"A result of " + name_ +
-             " had to be copied out of shared memory, of which there is too "
-             "little, which require-zero-copy forbids.",
-         way_out_of({.code = lacks_files ? EMFILE : 0}, host_.workers, 0,
-                    kMoreMemory)});
-    return;
-  }
-  host_.workers_host->on_problem(
-      {name_ + " had to copy a result into shared memory, which "
-               "require-zero-copy forbids.",
-       "The stage writes in place, or gives memory of its own, as encoders do. "
-       "Set allow-in-place=true for the one; for the other, let it be copied "
-       "with require-zero-copy=false."});
+  if (!ended.wrong.empty()) end_because(ended.wrong);
+  return intake_->fail(std::move(ended.flight));
 }
 
 bool ProcessWorker::is_interrupted(
@@ -422,77 +335,11 @@ bool ProcessWorker::is_interrupted(
          exchange_->is_flushed(flight.number);
 }
 
-// The stream ends with it. If the stage has said why, that has been told
-// already, and this is not.
-void ProcessWorker::say_failed(const InFlight& flight, JobResult& result) {
-  const std::string which =
-      name_ + " could not do frame " + std::to_string(flight.job.sequence);
-  const std::string words = gst_flow_get_name(result.flow);
-  if (result.flow == GST_FLOW_FLUSHING) {
-    result.flow = GST_FLOW_ERROR;  // upstream would stop without a word
-    host_.workers_host->on_problem(
-        {which + ": it says '" + words + "', but nothing is being flushed.",
-         "A stage, or a worker program, ends a frame with it only when it was "
-         "told to flush."});
-    return;
-  }
-  host_.workers_host->on_problem(
-      {which + ": its stage ended it with '" + words + "' and did not say why.",
-       "What its elements think of it is in their debug log: see "
-       "GST_DEBUG=3."});
-}
-
-// Its slots, or those of its inputs, go back at once, at the price of a copy
-// each.
-void ProcessWorker::empty_slots(JobResult& result) {
-  for (stage::MiniObjectPtr& item : result.outputs) {
-    if (GST_IS_EVENT(item.get())) continue;
-    stage::Frame frame = frame_of(std::move(item));
-    frame.map([&](BufferPtr buffer) {
-      BufferPtr emptied = out_of_slots(stage::share(buffer.get()));
-      if (emptied == buffer) return buffer;
-      ++result.copied_buffers;
-      result.copied_bytes += gst_buffer_get_size(emptied.get());
-      return emptied;
-    });
-    item = frame.take();
-  }
-}
-
-// False: these are too many.
-bool ProcessWorker::keep_inputs(InFlight& flight) {
-  const std::lock_guard lock(mutex_);
-  const auto [place, is_new] =
-      kept_inputs_.try_emplace(flight.number, stage::Frame());
-  if (is_new) {
-    if (kept_inputs_.size() > protocol::kMaxKeptInputs) {
-      kept_inputs_.erase(place);
-      return false;
-    }
-    place->second = std::move(flight.job.frame);
-  } else {
-    kept_inputs_.erase(place);
-  }
-  return true;
-}
-
-void ProcessWorker::on_inputs_released(const IncomingMessage& message,
-                                       std::string& wrong) {
-  const std::uint64_t number = message.number(protocol::kFieldNumber);
-  const JobExchange::Progress progress = exchange_->progress();
-  if (number == 0 || number > progress.submitted) {
-    wrong = "number";
-    return;
-  }
-  stage::Frame frame;  // let go of without the lock
-  const std::lock_guard lock(mutex_);
-  const auto place = kept_inputs_.find(number);
-  if (place != kept_inputs_.end()) {
-    frame = std::move(place->second);
-    kept_inputs_.erase(place);
-  } else if (number > progress.taken) {  // its report has not been read yet
-    kept_inputs_.try_emplace(number, stage::Frame());
-  }
+// On the thread of the messages: what was sent before now is in the socket.
+void ProcessWorker::hear(std::uint64_t number) {
+  std::string wrong;
+  if (!channel_->receive_all(wrong)) on_hung_up(wrong);
+  exchange_->on_heard(number);
 }
 
 // ---- Messages --------------------------------------------------------------
@@ -540,6 +387,16 @@ void ProcessWorker::handle(const IncomingMessage& message, std::string& wrong) {
       GST_DEBUG_OBJECT(host_.element, "%s: message %u is not known",
                        name_.c_str(), static_cast<unsigned>(message.type));
   }
+}
+
+void ProcessWorker::on_inputs_released(const IncomingMessage& message,
+                                       std::string& wrong) {
+  const std::uint64_t number = message.number(protocol::kFieldNumber);
+  const JobExchange::Progress progress = exchange_->progress();
+  if (number == 0 || number > progress.submitted)
+    wrong = "number";
+  else
+    intake_->on_inputs_released(number, number <= progress.taken);
 }
 
 MessageFields ProcessWorker::on_request(IncomingMessage& request) {

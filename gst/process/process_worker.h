@@ -5,20 +5,16 @@
 // For: one worker program from its start to its end: taking what it reports,
 // answering what it asks, and noticing its death. Not for: choosing what to run
 // (dispatcher), other workers (process/process_workers), handing over jobs
-// (process/job_exchange), what is in reports (process/report_reader).
+// (process/job_exchange), what a report is worth (process/result_intake).
 //
 // One that breaks the rules is ended, with an error that names the field.
 //
 // Thread: thread-safe, but take_reports() on one thread at a time; messages are
-// handled on the thread of the IoThread. mutex_ guards the inputs that the
-// process may still touch; inside it is that of ProcessLife only. It is not
-// held while calling GStreamer.
+// handled on the thread of the IoThread. It has no lock; those of its parts are
+// said there.
 #pragma once
 
-#include <atomic>
-#include <map>
 #include <memory>
-#include <mutex>
 #include <optional>
 #include <string>
 #include <vector>
@@ -27,25 +23,15 @@
 #include "process/io_thread.h"
 #include "process/job_exchange.h"
 #include "process/lent_slots.h"
+#include "process/process_host.h"
 #include "process/process_life.h"
 #include "process/report_reader.h"
+#include "process/result_intake.h"
 #include "process/stage_requests.h"
 #include "process/worker_memory.h"
 #include "stage/workers.h"
 
 namespace dispatch::process {
-
-// What all workers of an element share. Outlives them.
-struct ProcessHost {
-  stage::WorkersHost* workers_host = nullptr;
-  GstElement* element = nullptr;
-  SlotStore* slots = nullptr;
-  IoThread* io = nullptr;
-  SharedBell* bell = nullptr;
-  stage::Reports* reports = nullptr;
-  const std::atomic<bool>* requires_zero_copy = nullptr;
-  unsigned workers = 0;  // all of them
-};
 
 struct ProcessWorkerSetup {
   unsigned number = 0;
@@ -104,11 +90,6 @@ class ProcessWorker final : public stage::Worker,
   bool event_at_output(GstEvent* event);  // (transfer none)
 
  private:
-  struct Finished {
-    core::Sequence sequence = 0;
-    stage::JobResult result;
-  };
-
   ProcessWorker(const ProcessHost& host, const ProcessWorkerSetup& setup,
                 SharedRegions regions, os::ChildProcess child,
                 std::shared_ptr<stage::Negotiation> negotiation);
@@ -116,17 +97,10 @@ class ProcessWorker final : public stage::Worker,
   void watch();
 
   void hear(std::uint64_t number);
-  std::optional<Finished> take_one(const stage::WorkerListener& listener);
-  Finished fail(InFlight flight);
-  void let_go_of_inputs();
-  bool decode(InFlight& flight, const TakenReport& taken,
-              stage::JobResult& result, std::string& wrong);
+  stage::JobResult result_of(EndedJob& ended,
+                             const stage::WorkerListener& listener);
   bool is_interrupted(const InFlight& flight,
                       const stage::WorkerListener& listener) const;
-  void say_failed(const InFlight& flight, stage::JobResult& result);
-  bool keep_inputs(InFlight& flight);
-  static void empty_slots(stage::JobResult& result);
-  void refuse_copy(stage::JobResult& result, bool is_for_want_of_memory);
 
   // Messages:
   void on_message(IncomingMessage& message);
@@ -164,13 +138,7 @@ class ProcessWorker final : public stage::Worker,
   std::shared_ptr<LentSlots> slots_;
   std::optional<ReportReader> reader_;
   std::optional<JobExchange> exchange_;
-
-  mutable std::mutex mutex_;
-  // All under mutex_:
-  // Frames that the stage still looks at after their command, by its number;
-  // empty: it has let go of them before its report was read.
-  std::map<std::uint64_t, stage::Frame> kept_inputs_;
-  std::vector<InFlight> failed_;  // it may still write, until it is gone
+  std::optional<ResultIntake> intake_;
 };
 
 }  // namespace dispatch::process

@@ -4,7 +4,7 @@
 //
 // For: the one wake-up that a result costs: the workers of an element share a
 // word, the bell, and the thread that pushes sleeps on it. Not for: what the
-// reports say (process/process_worker).
+// reports say (process/result_intake).
 // Thread: as said in stage/workers.h; set_workers() while nobody waits.
 #pragma once
 

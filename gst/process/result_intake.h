@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+//
+// What one worker process reported, as results of its jobs.
+//
+// For: the result that a report holds, whether it may be passed on as it is
+// (copies that are forbidden, slots that are needed), the words for one that
+// failed, and the inputs that the process may still touch after its report. Not
+// for: which report comes when (process/job_exchange), reading a payload
+// (process/report_reader).
+//
+// Thread: thread-safe. mutex_ guards the inputs; inside it is that of
+// ProcessLife only. Neither is held while memory is let go of.
+// Failure: of a report that breaks a rule, read() names the field. Copies that
+// are forbidden, and a stage that failed without a word, are told to the
+// WorkersHost.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "process/in_flight.h"
+#include "process/job_exchange.h"
+#include "process/lent_slots.h"
+#include "process/process_host.h"
+#include "process/process_life.h"
+#include "process/report_reader.h"
+
+namespace dispatch::process {
+
+class ResultIntake {
+ public:
+  // `name`: of the worker. The others are borrowed and outlive this.
+  ResultIntake(const ProcessHost& host, std::string name, LentSlots& slots,
+               const ReportReader& reader, const ProcessLife& life)
+      : host_(host),
+        name_(std::move(name)),
+        slots_(slots),
+        reader_(reader),
+        life_(life) {}
+
+  // Sets `result` of `flight`, whose original may go into it. False: `wrong`
+  // names the field of the report that is.
+  bool read(InFlight& flight, const TakenReport& taken,
+            stage::JobResult& result, std::string& wrong);
+  // The stream ends with `result`, which is a failure that nothing excuses.
+  void say_failed(core::Sequence sequence, stage::JobResult& result) const;
+  // The result of a job without a report. What the process may still write to
+  // is kept until it is gone.
+  stage::JobResult fail(InFlight flight);
+
+  // The worker has let go of the inputs of that command. `is_taken`: its report
+  // has been.
+  void on_inputs_released(std::uint64_t number, bool is_taken);
+
+  // All that the process may still touch, though its report has been read.
+  struct Inputs {
+    std::vector<InFlight> failed;
+    // Frames that the stage still looks at after their command, by its number;
+    // empty: it has let go of them before its report was read.
+    std::map<std::uint64_t, stage::Frame> kept;
+  };
+  // The process is gone, or somebody else keeps them until it is.
+  Inputs take_inputs();
+
+ private:
+  void refuse_copy(stage::JobResult& result, bool is_for_want_of_memory) const;
+  bool keep_inputs(InFlight& flight);
+
+  const ProcessHost& host_;
+  const std::string name_;
+  LentSlots& slots_;
+  const ReportReader& reader_;
+  const ProcessLife& life_;
+
+  std::mutex mutex_;
+  Inputs inputs_;  // under mutex_
+};
+
+}  // namespace dispatch::process
