@@ -1,21 +1,18 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 #include "process/process_worker.h"
 
-#include <algorithm>
 #include <chrono>
 #include <utility>
 
 #include "process/keeper.h"
-#include "process/shortage.h"
 
-GST_DEBUG_CATEGORY_STATIC(process_worker_debug);
+GST_DEBUG_CATEGORY(process_worker_debug);
 #define GST_CAT_DEFAULT process_worker_debug
 
 namespace dispatch::process {
 
 namespace protocol = core::protocol;
 using core::MonotonicTime;
-using core::SlotName;
 using stage::Job;
 using stage::JobResult;
 
@@ -50,7 +47,7 @@ bool is_failure(GstFlowReturn flow) {
 
 }  // namespace
 
-// ---- Start and end ---------------------------------------------------------
+// ---- Start -----------------------------------------------------------------
 
 os::Result<std::shared_ptr<ProcessWorker>> ProcessWorker::start(
     const ProcessHost& host, const ProcessWorkerSetup& setup,
@@ -67,7 +64,8 @@ os::Result<std::shared_ptr<ProcessWorker>> ProcessWorker::start(
   if (!child) return child.error();
   std::shared_ptr<ProcessWorker> worker(new ProcessWorker(
       host, setup, regions.take(), child.take(), std::move(negotiation)));
-  worker->open_channel(std::move(sockets->first), setup);
+  worker->make_parts(std::move(sockets->first), setup.may_write_inputs);
+  worker->send_setup(setup);
   worker->watch();
   return worker;
 }
@@ -87,33 +85,34 @@ ProcessWorker::~ProcessWorker() {
   if (channel_) channel_->close();
 }
 
-void ProcessWorker::open_channel(os::UniqueFd socket,
-                                 const ProcessWorkerSetup& setup) {
+void ProcessWorker::make_parts(os::UniqueFd socket, bool may_write_inputs) {
   const std::weak_ptr<ProcessWorker> weak = weak_from_this();
-  channel_ = std::make_shared<Channel>(
-      std::move(socket),
-      [weak](IncomingMessage& message) {
-        if (const auto self = weak.lock()) self->on_message(message);
-      },
-      [weak](IncomingMessage& request) {
-        const auto self = weak.lock();
-        return self ? self->on_request(request) : MessageFields();
-      });
+  const auto on_message = [weak](const IncomingMessage& message) {
+    const auto self = weak.lock();
+    return self ? self->on_message(message) : MessageFields();
+  };
+  channel_ =
+      std::make_shared<Channel>(std::move(socket), on_message, on_message);
   channel_->set_max_requests(protocol::kMaxOpenRequests);
   slots_ = std::make_shared<LentSlots>(number_, *host_.slots, *channel_,
                                        regions_.commands, regions_.reports,
-                                       setup.may_write_inputs);
+                                       may_write_inputs);
   watch_files(slots_);
   reader_.emplace(*slots_, this);
+  const auto hear = [this, weak](std::uint64_t number) {
+    host_.io->call_later({}, [weak, number] {
+      if (const auto self = weak.lock()) self->hear(number);
+    });
+  };
   exchange_.emplace(regions_, *channel_, CommandWriter(*slots_, requests_),
-                    life_, *host_.reports, [this](std::uint64_t number) {
-                      host_.io->call_later({},
-                                           [weak = weak_from_this(), number] {
-                                             if (const auto self = weak.lock())
-                                               self->hear(number);
-                                           });
-                    });
+                    life_, *host_.reports, hear);
   intake_.emplace(host_, name_, *slots_, *reader_, life_);
+  messages_.emplace(host_, number_, name_,
+                    WorkerMessages::Parts{life_, *exchange_, *intake_, *slots_,
+                                          *reader_, requests_});
+}
+
+void ProcessWorker::send_setup(const ProcessWorkerSetup& setup) {
   MessageFields fields;
   fields.add_number(protocol::kFieldVersion, protocol::kVersion)
       .add_number(protocol::kFieldNumber, number_)
@@ -154,6 +153,8 @@ void ProcessWorker::watch() {
   });
 }
 
+// ---- Messages --------------------------------------------------------------
+
 // On the thread of the IoThread, as often as it takes.
 void ProcessWorker::send_waiting() {
   const auto again = [weak = weak_from_this()] {
@@ -176,39 +177,22 @@ void ProcessWorker::send_waiting() {
   }
 }
 
-std::optional<stage::Problem> ProcessWorker::wait_ready(MonotonicTime until) {
-  return life_.wait_ready(until);
+// On the thread of the IoThread, or, for a request, of a pool. The reply.
+MessageFields ProcessWorker::on_message(const IncomingMessage& message) {
+  std::string wrong;
+  MessageFields reply = messages_->take(message, wrong);
+  if (!wrong.empty()) end_because(wrong);
+  return reply;
 }
 
-std::optional<stage::Problem> ProcessWorker::why_not_ready(
-    const IncomingMessage& message) const {
-  if (message.find(protocol::kFieldText))
-    return stage::Problem{name_ + ": " + message.text(protocol::kFieldText),
-                          message.text(protocol::kFieldDebug)};
-  const std::uint64_t version = message.number(protocol::kFieldVersion);
-  if (version == protocol::kVersion) return std::nullopt;
-  return stage::Problem{
-      name_ + " speaks version " + std::to_string(version) +
-          " of the protocol, this is version " +
-          std::to_string(protocol::kVersion) + ".",
-      "The worker program and the element are not of one version."};
+// On the thread of the messages: what was sent before now is in the socket.
+void ProcessWorker::hear(std::uint64_t number) {
+  std::string wrong;
+  if (!channel_->receive_all(wrong)) on_hung_up(wrong);
+  exchange_->on_heard(number);
 }
 
-void ProcessWorker::on_ready(const IncomingMessage& message) {
-  if (life_.is_ready()) {
-    end_because("ready");
-    return;
-  }
-  if (!life_.is_starting()) return;
-  const auto transport =
-      message.number(protocol::kFieldTransport) ==
-              static_cast<std::uint64_t>(protocol::Transport::kMessages)
-          ? protocol::Transport::kMessages
-          : protocol::Transport::kRing;
-  slots_->set_transport(transport);
-  exchange_->set_transport(transport);
-  life_.on_ready(why_not_ready(message));
-}
+// ---- End -------------------------------------------------------------------
 
 void ProcessWorker::begin_close() {
   life_.end();
@@ -335,228 +319,7 @@ bool ProcessWorker::is_interrupted(
          exchange_->is_flushed(flight.number);
 }
 
-// On the thread of the messages: what was sent before now is in the socket.
-void ProcessWorker::hear(std::uint64_t number) {
-  std::string wrong;
-  if (!channel_->receive_all(wrong)) on_hung_up(wrong);
-  exchange_->on_heard(number);
-}
-
-// ---- Messages --------------------------------------------------------------
-
-// A known message that cannot be read breaks the protocol; one that is not
-// known is of a later version.
-void ProcessWorker::on_message(IncomingMessage& message) {
-  if (message.type != protocol::kMessageLog && !life_.is_believed()) return;
-  std::string wrong;
-  handle(message, wrong);
-  if (!wrong.empty()) end_because(wrong);
-}
-
-void ProcessWorker::handle(const IncomingMessage& message, std::string& wrong) {
-  switch (message.type) {
-    case protocol::kMessageReady:
-      on_ready(message);
-      return;
-    case protocol::kMessageReport:
-      on_report_message(message);
-      return;
-    case protocol::kMessageInputsReleased:
-      on_inputs_released(message, wrong);
-      return;
-    case protocol::kMessageBus:
-      on_bus_message(message, wrong);
-      return;
-    case protocol::kMessageLog:
-      on_log(message);
-      return;
-    case protocol::kMessageLeaveEpoch:
-      requests_.leave_epoch(message, wrong);
-      return;
-    case protocol::kMessageCloseEpoch:
-      requests_.close_epoch(message, wrong);
-      return;
-    case protocol::kMessagePinEpoch:
-      requests_.pin_epoch(message, wrong);
-      return;
-    case protocol::kMessageThread:
-      host_.workers_host->on_stage_thread(
-          message.text(protocol::kFieldElement));
-      return;
-    default:
-      GST_DEBUG_OBJECT(host_.element, "%s: message %u is not known",
-                       name_.c_str(), static_cast<unsigned>(message.type));
-  }
-}
-
-void ProcessWorker::on_inputs_released(const IncomingMessage& message,
-                                       std::string& wrong) {
-  const std::uint64_t number = message.number(protocol::kFieldNumber);
-  const JobExchange::Progress progress = exchange_->progress();
-  if (number == 0 || number > progress.submitted)
-    wrong = "number";
-  else
-    intake_->on_inputs_released(number, number <= progress.taken);
-}
-
-MessageFields ProcessWorker::on_request(IncomingMessage& request) {
-  if (!life_.is_believed()) return {};
-  std::string wrong;
-  MessageFields reply = reply_to(request, wrong);
-  if (!wrong.empty()) end_because(wrong);
-  return reply;
-}
-
-MessageFields ProcessWorker::reply_to(const IncomingMessage& request,
-                                      std::string& wrong) {
-  switch (request.type) {
-    case protocol::kMessageNeedSlot:
-      return on_need_slot(request, wrong);
-    case protocol::kMessageEnterEpoch:
-      return requests_.enter_epoch(request, wrong);
-    case protocol::kMessageBindEpoch:
-      return requests_.bind_epoch(request, wrong);
-    case protocol::kMessagePadQuery:
-      return on_pad_query(request, wrong);
-    case protocol::kMessagePadEvent:
-      return requests_.pad_event(request, wrong);
-    default:
-      return {};
-  }
-}
-
-void ProcessWorker::on_report_message(const IncomingMessage& message) {
-  TakenReport taken;
-  const auto descriptor = message.find(protocol::kFieldDescriptor);
-  const auto report =
-      descriptor ? descriptor->as_struct<protocol::Report>() : std::nullopt;
-  if (!report) {
-    end_because("report");
-    return;
-  }
-  taken.report = *report;
-  if (const auto payload = message.find(protocol::kFieldPayload))
-    taken.payload.assign(payload->value.begin(), payload->value.end());
-  exchange_->on_report(std::move(taken));
-}
-
-MessageFields ProcessWorker::on_need_slot(const IncomingMessage& request,
-                                          std::string& wrong) {
-  if (!request.find(protocol::kFieldBytes)) {
-    wrong = "bytes";
-    return {};
-  }
-  std::vector<SlotName> unused;
-  core::FieldReader fields(request.fields);
-  SlotName slot;
-  while (const std::optional<core::Field> field = fields.next()) {
-    const auto number =
-        static_cast<std::uint32_t>(field->number().value_or(UINT32_MAX));
-    if (field->tag == protocol::kFieldSlot) slot.index = number;
-    if (field->tag != protocol::kFieldGeneration) continue;
-    slot.generation = number;
-    unused.push_back(slot);
-  }
-  slots_->take_back(unused);
-  os::Error why;
-  const bool has_come =
-      slots_->add_result_slot(request.number(protocol::kFieldBytes), why);
-  if (!has_come) say_no_slot(why);
-  MessageFields reply;
-  reply.add_number(protocol::kFieldResult, has_come ? 1 : 0);
-  return reply;
-}
-
-// With some, the worker waits for one to come back.
-void ProcessWorker::say_no_slot(const os::Error& why) {
-  GST_DEBUG_OBJECT(host_.element, "no slot for %s: %s", name_.c_str(),
-                   why.text().c_str());
-  if (slots_->has_result_slots()) return;
-  host_.workers_host->on_problem(
-      {"There is no shared memory for the results of " + name_ + ": " +
-           why.text() + ".",
-       way_out_of(why, host_.workers, 0, kMoreMemory)});
-}
-
-// What the stage has given before it asked is decoded as a report is.
-MessageFields ProcessWorker::on_pad_query(const IncomingMessage& request,
-                                          std::string& wrong) {
-  InFlight asking;
-  const auto field = request.find(protocol::kFieldSequence);
-  if (!field) return requests_.pad_query(request, asking.so_far, wrong);
-  const core::Sequence sequence = field->number().value_or(UINT64_MAX);
-  std::vector<MemoryPtr> held;
-  if (!exchange_->begin_question(sequence, asking, held)) {
-    wrong = "query";
-    return {};
-  }
-  const auto payload = request.find(protocol::kFieldPayload);
-  MessageFields reply;
-  if (!payload || payload->value.empty() ||
-      reader_->read(asking, payload->value, asking.so_far, wrong))
-    reply = requests_.pad_query(request, asking.so_far, wrong);
-  exchange_->end_question(sequence, std::move(asking.so_far));
-  return reply;
-}
-
-void ProcessWorker::on_bus_message(const IncomingMessage& message,
-                                   std::string& wrong) {
-  const auto field = message.find(protocol::kFieldValue);
-  DecodedMessage decoded;
-  if (field)
-    decoded = decode_message(field->value, GST_OBJECT_CAST(host_.element));
-  if (!decoded.message) {
-    wrong = "message";
-    return;
-  }
-  GstMessage* posted = decoded.message.get();
-  if (GST_MESSAGE_TYPE(posted) == GST_MESSAGE_ERROR) {
-    g_autoptr(GError) error = nullptr;
-    g_autofree gchar* debug = nullptr;
-    gst_message_parse_error(posted, &error, &debug);
-    host_.workers_host->on_stage_error(name_, decoded.name, error, debug);
-    return;
-  }
-  // Which of the workers, for whoever reads it.
-  GstStructure* structure = gst_message_writable_structure(posted);
-  if (structure != nullptr)
-    gst_structure_set(structure, "worker", G_TYPE_UINT, number_, "element",
-                      G_TYPE_STRING, decoded.name.c_str(), nullptr);
-  gst_element_post_message(host_.element, decoded.message.release());
-}
-
-namespace {
-
-// The category of that name in this process, whose threshold the user set; ours
-// if there is none.
-GstDebugCategory* category_named(const std::string& name) {
-  GSList* all = gst_debug_get_all_categories();
-  GstDebugCategory* found = process_worker_debug;
-  for (GSList* each = all; each != nullptr; each = each->next) {
-    auto* category = static_cast<GstDebugCategory*>(each->data);
-    if (name == gst_debug_category_get_name(category)) found = category;
-  }
-  g_slist_free(all);
-  return found;
-}
-
-}  // namespace
-
-void ProcessWorker::on_log(const IncomingMessage& message) {
-  const std::string category = message.text(protocol::kFieldCategory);
-  GstDebugCategory* here = category_named(category);
-  const std::string origin =
-      here == process_worker_debug ? name_ + ": " + category : name_;
-  const std::string text = origin + ": " + message.text(protocol::kFieldText);
-  gst_debug_log_literal(
-      here,
-      static_cast<GstDebugLevel>(std::min<std::uint64_t>(
-          message.number(protocol::kFieldLevel), GST_LEVEL_MEMDUMP)),
-      message.text(protocol::kFieldFile).c_str(),
-      message.text(protocol::kFieldFunction).c_str(),
-      static_cast<gint>(message.number(protocol::kFieldLine)),
-      G_OBJECT(host_.element), text.c_str());
-}
+// ---- What is asked of it ---------------------------------------------------
 
 void ProcessWorker::set_property(const ProcessWorkerSetup::Property& property) {
   MessageFields fields;

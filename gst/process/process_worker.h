@@ -2,16 +2,18 @@
 //
 // A worker that is a process.
 //
-// For: one worker program from its start to its end: taking what it reports,
-// answering what it asks, and noticing its death. Not for: choosing what to run
-// (dispatcher), other workers (process/process_workers), handing over jobs
-// (process/job_exchange), what a report is worth (process/result_intake).
-//
-// One that breaks the rules is ended, with an error that names the field.
+// For: one worker program from its start to its end: its parts put together,
+// what the dispatcher asks of it, and what its end means. Not for: choosing
+// what to run (dispatcher), other workers (process/process_workers), its jobs
+// (process/job_exchange), what a report is worth (process/result_intake), what
+// it says and asks (process/worker_messages).
 //
 // Thread: thread-safe, but take_reports() on one thread at a time; messages are
-// handled on the thread of the IoThread. It has no lock; those of its parts are
-// said there.
+// handled on the thread of the IoThread. It has no lock; its parts have.
+// Ownership: it has the process, the memory shared with it and all parts, which
+// borrow each other.
+// Failure: a process that breaks a rule, or that cannot be served, is ended,
+// and the WorkersHost told why.
 #pragma once
 
 #include <memory>
@@ -20,7 +22,6 @@
 #include <vector>
 
 #include "process/channel.h"
-#include "process/io_thread.h"
 #include "process/job_exchange.h"
 #include "process/lent_slots.h"
 #include "process/process_host.h"
@@ -29,6 +30,7 @@
 #include "process/result_intake.h"
 #include "process/stage_requests.h"
 #include "process/worker_memory.h"
+#include "process/worker_messages.h"
 #include "stage/workers.h"
 
 namespace dispatch::process {
@@ -58,7 +60,9 @@ class ProcessWorker final : public stage::Worker,
   ~ProcessWorker() override;
 
   // Waits until it is ready, or says why it is not.
-  std::optional<stage::Problem> wait_ready(core::MonotonicTime until);
+  std::optional<stage::Problem> wait_ready(core::MonotonicTime until) {
+    return life_.wait_ready(until);
+  }
   // Asks an idle process to end; kills a busy one. Its end is no problem.
   void begin_close();
   // Waits until it is gone; what takes longer than `until` is killed, and what
@@ -93,40 +97,24 @@ class ProcessWorker final : public stage::Worker,
   ProcessWorker(const ProcessHost& host, const ProcessWorkerSetup& setup,
                 SharedRegions regions, os::ChildProcess child,
                 std::shared_ptr<stage::Negotiation> negotiation);
-  void open_channel(os::UniqueFd socket, const ProcessWorkerSetup& setup);
+  void make_parts(os::UniqueFd socket, bool may_write_inputs);
+  void send_setup(const ProcessWorkerSetup& setup);
   void watch();
-
+  void send_waiting();
+  MessageFields on_message(const IncomingMessage& message);
   void hear(std::uint64_t number);
+
   stage::JobResult result_of(EndedJob& ended,
                              const stage::WorkerListener& listener);
   bool is_interrupted(const InFlight& flight,
                       const stage::WorkerListener& listener) const;
 
-  // Messages:
-  void on_message(IncomingMessage& message);
-  MessageFields on_request(IncomingMessage& request);
-  // `wrong`: the name of a field that is.
-  void handle(const IncomingMessage& message, std::string& wrong);
-  MessageFields reply_to(const IncomingMessage& request, std::string& wrong);
-  void on_ready(const IncomingMessage& message);
-  std::optional<stage::Problem> why_not_ready(
-      const IncomingMessage& message) const;
-  void on_report_message(const IncomingMessage& message);
-  void on_inputs_released(const IncomingMessage& message, std::string& wrong);
-  void on_bus_message(const IncomingMessage& message, std::string& wrong);
-  void on_log(const IncomingMessage& message);
-  MessageFields on_need_slot(const IncomingMessage& request,
-                             std::string& wrong);
-  void say_no_slot(const os::Error& why);
-  MessageFields on_pad_query(const IncomingMessage& request,
-                             std::string& wrong);
+  void on_gone();
   void on_hung_up(const std::string& violated_field);
+  void on_failure();
   void end_because(const std::string& violated_field);
   void end_with(const stage::Problem& problem);
-  void send_waiting();
-  void on_failure();
   void leave();
-  void on_gone();
 
   const ProcessHost host_;
   const unsigned number_;
@@ -134,11 +122,13 @@ class ProcessWorker final : public stage::Worker,
   ProcessLife life_;
   SharedRegions regions_;
   StageRequests requests_;
+  // From start() on, never changed after:
   std::shared_ptr<Channel> channel_;
   std::shared_ptr<LentSlots> slots_;
   std::optional<ReportReader> reader_;
   std::optional<JobExchange> exchange_;
   std::optional<ResultIntake> intake_;
+  std::optional<WorkerMessages> messages_;
 };
 
 }  // namespace dispatch::process

@@ -10,7 +10,7 @@
 // For: the pool that is offered upstream, bringing other memory into slots,
 // making result slots, naming memory of any origin, the bound on it all.
 // Not for: who has which result slot (core/slot_ownership), telling workers of
-// slots (process/process_worker).
+// slots (process/lent_slots).
 // Thread: thread-safe. No lock is held while calling GStreamer.
 #pragma once
 

@@ -207,7 +207,7 @@ void read_frame(const process::ParsedFrame& frame) {
   }
 }
 
-// As a report is read (process/process_worker).
+// As a report is read (process/report_reader, process/result_intake).
 bool read_payload(List payload) {
   if (core::check_payload(payload) != nullptr) return false;
   core::FieldReader fields(payload);
