@@ -193,14 +193,9 @@ GstFlowReturn Dispatcher::flow() const {
 void Dispatcher::start(std::vector<std::shared_ptr<Worker>> workers,
                        std::shared_ptr<Reports> reports) {
   const Section section(*this);
-  workers_ = std::move(workers);
+  workers_.set(std::move(workers));
   reports_ = std::move(reports);
-  idle_.clear();
-  // Taken from the back: worker 0 first.
-  for (auto worker = workers_.rbegin(); worker != workers_.rend(); ++worker)
-    idle_.push_back((*worker)->number());
   sums_ = core::FrameSums();
-  wake_policy_.reset();
   flow_ = GST_FLOW_OK;
   is_stopped_ = is_flushing_ = is_per_stream_ = false;
   has_said_no_bypass_ = false;
@@ -231,7 +226,6 @@ void Dispatcher::finish_stop() {
   discard_all_locked(core::Cause::kStop);
   workers_.clear();
   reports_.reset();
-  idle_.clear();
   prelude_.clear();
   output_.reset();
 }
@@ -242,7 +236,7 @@ void Dispatcher::begin_flush() {
     const Section section(*this);
     is_flushing_ = true;
     interrupt_waits_locked();
-    workers = workers_;
+    workers = workers_.all();
   }
   for (const auto& worker : workers) worker->flush();
 }
@@ -397,26 +391,13 @@ bool Dispatcher::ask_stage_locked(
 
 // ---- Workers ---------------------------------------------------------------
 
-std::shared_ptr<Worker> Dispatcher::take_idle_locked(const Entry& entry) {
-  if (idle_.empty()) return nullptr;
-  // State lives in one copy.
-  const auto place = entry.is_per_stream
-                         ? std::find(idle_.begin(), idle_.end(), 0U)
-                         : std::prev(idle_.end());
-  if (place == idle_.end()) return nullptr;
-  const unsigned number = *place;
-  idle_.erase(place);
-  return workers_[number];
-}
-
 // Left for a worker that is running and will be done before another is awake.
 bool Dispatcher::is_left_waiting_locked(const Entry& entry,
                                         unsigned awake) const {
   if (awake > 0 || entry.kind != Entry::Kind::kFrame || entry.is_per_stream ||
       due_locked(entry))
     return false;
-  const auto running = static_cast<unsigned>(workers_.size() - idle_.size());
-  return !wake_policy_.is_worth_waking(running);
+  return !workers_.is_worth_waking();
 }
 
 // One FIFO: whenever a worker is idle it starts with the oldest frame.
@@ -429,7 +410,7 @@ void Dispatcher::assign_locked(unsigned awake) {
       if (entry->kind == Entry::Kind::kAllocation && sequence != window_.base())
         return;
       if (is_left_waiting_locked(*entry, awake)) return;
-      std::shared_ptr<Worker> worker = take_idle_locked(*entry);
+      std::shared_ptr<Worker> worker = workers_.take_idle(entry->is_per_stream);
       if (!worker) return;
       if (awake > 0) --awake;
       entry->is_taken = true;
@@ -484,14 +465,13 @@ void Dispatcher::on_finished(Worker& worker, core::Sequence sequence,
   if (is_stopped_) return;
   if (result.copied_buffers != 0)
     sums_.on_copies(result.copied_buffers, result.copied_bytes);
-  wake_policy_.on_service(result.end - result.start);
+  workers_.on_finished(worker, result.end - result.start);
   if (Entry* entry = window_.find(sequence)) {
     store_result_locked(*entry, result);
     if (sequence == window_.base()) wake_output_locked();
   } else if (sequence >= first_after_flush_) {
     sums_.on_late_result();
   }
-  idle_.push_back(worker.number());
   assign_locked(/*awake=*/1);
 }
 
@@ -600,7 +580,7 @@ void Dispatcher::take_step(Section& section) {
 // A frame waits for a running worker although another one is idle.
 bool Dispatcher::has_left_waiting_locked() {
   const Entry* waiting = window_.waiting();
-  return !idle_.empty() && waiting != nullptr &&
+  return workers_.idle_count() != 0 && waiting != nullptr &&
          is_left_waiting_locked(*waiting, 0);
 }
 
@@ -643,7 +623,7 @@ void Dispatcher::wait_for_reports(Section& section,
   output_wakes_at_.reset();
   // What was left waiting for a running worker has waited long enough.
   if (is_left_waiting && has_left_waiting_locked())
-    assign_locked(/*awake=*/static_cast<unsigned>(idle_.size()));
+    assign_locked(/*awake=*/workers_.idle_count());
 }
 
 void Dispatcher::wait_for_head(Section& section,
@@ -667,7 +647,7 @@ void Dispatcher::wait_for_head(Section& section,
     section.wait(head_);
   } else if (!section.wait_for(head_, core::WakePolicy::kLongestWait)) {
     // What was left waiting for a running worker has waited long enough.
-    assign_locked(/*awake=*/static_cast<unsigned>(idle_.size()));
+    assign_locked(/*awake=*/workers_.idle_count());
   }
   is_output_waiting_ = false;
 }

@@ -28,11 +28,11 @@
 #include "core/due_time.h"
 #include "core/late_policy.h"
 #include "core/reorder_window.h"
-#include "core/wake_policy.h"
 #include "core/window_limits.h"
 #include "stage/negotiation.h"
 #include "stage/ordered_output.h"
 #include "stage/pipeline_time.h"
+#include "stage/worker_roster.h"
 #include "stage/workers.h"
 
 namespace dispatch::stage {
@@ -201,7 +201,6 @@ class Dispatcher final : public WorkerListener,
   // `awake`: of the idle workers, how many need not be woken.
   void assign_locked(unsigned awake = 0);
   bool is_left_waiting_locked(const Entry& entry, unsigned awake) const;
-  std::shared_ptr<Worker> take_idle_locked(const Entry& entry);
   Job make_job_locked(Entry& entry, core::Sequence sequence);
   std::optional<core::RunningTime> due_locked(const Entry& entry) const;
   void store_result_locked(Entry& entry, JobResult& result);
@@ -250,14 +249,12 @@ class Dispatcher final : public WorkerListener,
   mutable std::condition_variable answered_;  // for questions and allocations
   // All under mutex_:
   core::ReorderWindow<Entry> window_;
-  core::WakePolicy wake_policy_;
   core::FrameSums sums_;
   core::WindowLimits limits_;
   core::LatePolicy policy_ = core::LatePolicy::kBypass;
   core::DueTimeInputs due_inputs_;
-  std::vector<std::shared_ptr<Worker>> workers_;
+  WorkerRoster workers_;
   std::shared_ptr<Reports> reports_;
-  std::vector<unsigned> idle_;  // numbers: places in workers_
   unsigned frames_in_flight_ = 0;
   std::uint64_t bytes_in_flight_ = 0;
   GstFlowReturn flow_ = GST_FLOW_OK;
