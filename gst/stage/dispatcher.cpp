@@ -39,21 +39,6 @@ bool has_eos(const Outputs& outputs) {
   });
 }
 
-// Rings when the clock comes to `alarm` (transfer none), for clocks that no
-// sleep knows.
-void ring_at(GstClockID alarm, const std::shared_ptr<Reports>& reports) {
-  gst_clock_id_wait_async(
-      alarm,
-      [](GstClock*, GstClockTime, GstClockID, gpointer user_data) -> gboolean {
-        (*static_cast<std::shared_ptr<Reports>*>(user_data))->ring();
-        return TRUE;
-      },
-      new std::shared_ptr<Reports>(reports),
-      [](gpointer user_data) {
-        delete static_cast<std::shared_ptr<Reports>*>(user_data);
-      });
-}
-
 // A frame did not get the stage: quality 0, and how the others fared.
 // (transfer full)
 GstMessage* new_qos(GstElement* owner, const Stamps& stamps,
@@ -86,105 +71,68 @@ Dispatcher::Dispatcher(GstElement* owner, GstPad* src)
   init_debug();
 }
 
-// ---- Waking ---------------------------------------------------------------
-
-void Dispatcher::Section::unlock() {
-  Wakes wakes = std::exchange(dispatcher_.wakes_, {});
-  const std::shared_ptr<Reports> reports =
-      wakes.output ? dispatcher_.reports_ : nullptr;
-  lock_.unlock();
-  for (Handed& handed : wakes.jobs)
-    handed.worker->submit(std::move(handed.job));
-  if (reports) {
-    reports->ring();
-  } else if (wakes.output) {
-    dispatcher_.head_.notify_one();
-  }
-  if (wakes.output_wait) gst_clock_id_unschedule(wakes.output_wait.get());
-  if (wakes.submitter) dispatcher_.room_.notify_all();
-  if (wakes.questioners) dispatcher_.answered_.notify_all();
-}
-
-void Dispatcher::Section::wait(std::condition_variable& condition) {
-  if (!dispatcher_.wakes_.has_any()) {
-    condition.wait(lock_);
-    return;
-  }
-  // What is to be woken must not wait for this wait to end.
-  unlock();
-  lock();
-}
-
-bool Dispatcher::Section::wait_for(std::condition_variable& condition,
-                                   core::Duration longest) {
-  if (!dispatcher_.wakes_.has_any())
-    return condition.wait_for(lock_, longest) == std::cv_status::no_timeout;
-  wait(condition);
-  return true;
-}
-
 // ---- Settings --------------------------------------------------------------
 
 void Dispatcher::set_late_policy(core::LatePolicy policy) {
-  const Section section(*this);
+  const Section section(wakes_);
   policy_ = policy;
-  wake_output_locked();
+  wakes_.wake_output();
 }
 
 void Dispatcher::set_due_inputs(const core::DueTimeInputs& inputs) {
-  const Section section(*this);
+  const Section section(wakes_);
   due_inputs_ = inputs;
-  wake_output_locked();
+  wakes_.wake_output();
 }
 
 void Dispatcher::set_window(const core::WindowLimits& limits) {
-  const Section section(*this);
+  const Section section(wakes_);
   limits_ = limits;
-  wakes_.submitter = true;
+  wakes_.wake_submitter();
 }
 
 void Dispatcher::recompute_waits() {
-  const Section section(*this);
-  wake_output_locked();
+  const Section section(wakes_);
+  wakes_.wake_output();
 }
 
 void Dispatcher::set_per_stream(bool is_per_stream) {
-  const Section section(*this);
+  const Section section(wakes_);
   is_per_stream_ = is_per_stream;
 }
 
 bool Dispatcher::is_per_stream() const {
-  const Section section(*this);
+  const Section section(wakes_);
   return is_per_stream_;
 }
 
 bool Dispatcher::are_due_times_applied() const {
-  const Section section(*this);
+  const Section section(wakes_);
   return !is_per_stream_ && core::due_times_apply(due_inputs_);
 }
 
 core::FrameSums Dispatcher::sums() const {
-  const Section section(*this);
+  const Section section(wakes_);
   return sums_;
 }
 
 core::WindowLimits Dispatcher::window() const {
-  const Section section(*this);
+  const Section section(wakes_);
   return limits_;
 }
 
 void Dispatcher::count_copies(std::uint64_t buffers, std::uint64_t bytes) {
-  const Section section(*this);
+  const Section section(wakes_);
   sums_.on_copies(buffers, bytes);
 }
 
 std::shared_ptr<Reports> Dispatcher::reports() const {
-  const Section section(*this);
-  return reports_;
+  const Section section(wakes_);
+  return wakes_.reports();
 }
 
 GstFlowReturn Dispatcher::flow() const {
-  const Section section(*this);
+  const Section section(wakes_);
   return flow_;
 }
 
@@ -192,9 +140,9 @@ GstFlowReturn Dispatcher::flow() const {
 
 void Dispatcher::start(std::vector<std::shared_ptr<Worker>> workers,
                        std::shared_ptr<Reports> reports) {
-  const Section section(*this);
+  const Section section(wakes_);
   workers_.set(std::move(workers));
-  reports_ = std::move(reports);
+  wakes_.set_reports(std::move(reports));
   sums_ = core::FrameSums();
   flow_ = GST_FLOW_OK;
   is_stopped_ = is_flushing_ = is_per_stream_ = false;
@@ -202,30 +150,28 @@ void Dispatcher::start(std::vector<std::shared_ptr<Worker>> workers,
 }
 
 void Dispatcher::interrupt_waits_locked() {
-  wakes_.submitter = true;
-  wakes_.questioners = true;
-  wake_output_locked();
+  wakes_.wake_submitter();
+  wakes_.wake_questioners();
+  wakes_.wake_output();
   for (core::Sequence s = window_.base(); s != window_.next(); ++s) {
     Entry& entry = *window_.find(s);
     if (entry.is_taken) entry.sticky->epoch()->interrupt();
     // One that is being asked ends with downstream's flush.
-    if (entry.question != nullptr &&
-        entry.question->state == Question::State::kWaiting)
-      answer_locked(std::exchange(entry.question, nullptr), false);
+    refuse_waiting_question_locked(entry);
   }
 }
 
 void Dispatcher::begin_stop() {
-  const Section section(*this);
+  const Section section(wakes_);
   is_stopped_ = true;
   interrupt_waits_locked();
 }
 
 void Dispatcher::finish_stop() {
-  const Section section(*this);
+  const Section section(wakes_);
   discard_all_locked(core::Cause::kStop);
   workers_.clear();
-  reports_.reset();
+  wakes_.set_reports(nullptr);
   prelude_.clear();
   output_.reset();
 }
@@ -233,7 +179,7 @@ void Dispatcher::finish_stop() {
 void Dispatcher::begin_flush() {
   std::vector<std::shared_ptr<Worker>> workers;
   {
-    const Section section(*this);
+    const Section section(wakes_);
     is_flushing_ = true;
     interrupt_waits_locked();
     workers = workers_.all();
@@ -242,7 +188,7 @@ void Dispatcher::begin_flush() {
 }
 
 void Dispatcher::finish_flush() {
-  const Section section(*this);
+  const Section section(wakes_);
   for (core::Sequence s = window_.base(); s != window_.next(); ++s)
     if (Entry& entry = *window_.find(s); entry.kind == Entry::Kind::kEvent)
       output_.keep_state(std::move(entry.event));
@@ -256,8 +202,8 @@ void Dispatcher::finish_flush() {
 void Dispatcher::discard_all_locked(core::Cause cause) {
   while (!window_.is_empty()) {
     Entry& head = window_.front();
-    answer_locked(head.question, false);
-    if (head.ticket != nullptr) head.ticket->is_done = true;
+    if (head.question != nullptr) head.question->refuse(wakes_);
+    if (head.stage_question != nullptr) head.stage_question->refuse(wakes_);
     if (head.kind == Entry::Kind::kFrame) {
       discard_head_locked(cause);
     } else {
@@ -265,7 +211,7 @@ void Dispatcher::discard_all_locked(core::Cause cause) {
     }
   }
   first_after_flush_ = window_.next();
-  wakes_.questioners = true;
+  wakes_.wake_questioners();
 }
 
 // ---- Input -----------------------------------------------------------------
@@ -305,7 +251,7 @@ void Dispatcher::stamp_arrival_locked(Entry& entry) {
 // for its due time, if there is one, and it does not wake before that anyway.
 bool Dispatcher::concerns_output_locked(const Entry& head) const {
   const std::optional<core::RunningTime> due = due_locked(head);
-  return due && (!output_wakes_at_ || *due < *output_wakes_at_);
+  return due && !wakes_.is_output_awake_by(*due);
 }
 
 GstFlowReturn Dispatcher::submit(
@@ -313,12 +259,10 @@ GstFlowReturn Dispatcher::submit(
   const std::uint64_t bytes = frame.bytes();
   // The output may be busy with downstream while a worker waits for work.
   if (const std::shared_ptr<Reports> found = reports()) found->take();
-  Section section(*this);
-  is_submitter_waiting_ = true;
-  section.wait(room_, [&] {
+  Section section(wakes_);
+  section.wait_for_room([&] {
     return is_ended_locked() || flow_ != GST_FLOW_OK || has_room_locked(bytes);
   });
-  is_submitter_waiting_ = false;
   if (is_ended_locked()) return GST_FLOW_FLUSHING;
   if (flow_ != GST_FLOW_OK) return flow_;
 
@@ -333,14 +277,14 @@ GstFlowReturn Dispatcher::submit(
   sums_.on_arrival();
   ++frames_in_flight_;
   bytes_in_flight_ += bytes;
-  if (was_empty && concerns_output_locked(entry)) wake_output_locked();
+  if (was_empty && concerns_output_locked(entry)) wakes_.wake_output();
   assign_locked();
   return GST_FLOW_OK;
 }
 
 GstFlowReturn Dispatcher::push_event(
     EventPtr event, const std::shared_ptr<const StickyState>& sticky) {
-  const Section section(*this);
+  const Section section(wakes_);
   if (is_ended_locked()) return GST_FLOW_FLUSHING;
   const GstEventType type = GST_EVENT_TYPE(event.get());
   // A new stream after the end of one.
@@ -353,39 +297,41 @@ GstFlowReturn Dispatcher::push_event(
   if (!goes_through && concerns_stage(event.get()))
     prelude_.push_back(share(event.get()));
   entry.event = std::move(event);
-  wake_output_locked();
+  wakes_.wake_output();
   assign_locked();
   return GST_FLOW_OK;
 }
 
 bool Dispatcher::answer_serialized(
     GstQuery* query, const std::shared_ptr<const StickyState>& sticky) {
-  Section section(*this);
+  Section section(wakes_);
   if (is_ended_locked()) return false;
   if (GST_QUERY_TYPE(query) == GST_QUERY_ALLOCATION)
     return ask_stage_locked(section, query, sticky);
-  Question question{query};
+  Question question(query);
   append_locked(Entry::Kind::kQuestion, sticky).question = &question;
-  wake_output_locked();
+  wakes_.wake_output();
   assign_locked();
-  return wait_answer_locked(section, question);
+  return question.wait(section);
 }
 
 bool Dispatcher::ask_stage_locked(
     Section& section, GstQuery* query,
     const std::shared_ptr<const StickyState>& sticky) {
-  Ticket ticket;
+  StageQuestion question;
   Entry& entry = append_locked(Entry::Kind::kAllocation, sticky);
   entry.allocation = new_allocation_like(query);
-  entry.ticket = &ticket;
+  entry.stage_question = &question;
   assign_locked();
-  // A flush or stop discards the entry, which ends the ticket.
+  // A flush or stop discards the entry, which refuses the question.
   const core::Sequence sequence = entry.record.sequence;
-  section.wait(answered_, [&] { return ticket.is_done || is_ended_locked(); });
+  section.wait_for_answer(
+      [&] { return question.is_answered() || is_ended_locked(); });
   if (Entry* left = window_.find(sequence); left != nullptr)
-    left->ticket = nullptr;
-  if (!ticket.answer) return false;
-  copy_allocation(ticket.answer.get(), query, /*with_pools=*/true);
+    left->stage_question = nullptr;
+  const QueryPtr answer = question.take_answer();
+  if (!answer) return false;
+  copy_allocation(answer.get(), query, /*with_pools=*/true);
   return true;
 }
 
@@ -417,8 +363,7 @@ void Dispatcher::assign_locked(unsigned awake) {
       entry->worker = worker.get();
       entry->record.worker = worker->number();
       if (entry->running_time) entry->record.start = steady_clock::now();
-      wakes_.jobs.push_back(
-          {std::move(worker), make_job_locked(*entry, sequence)});
+      wakes_.hand_over(std::move(worker), make_job_locked(*entry, sequence));
     }
     window_.advance_waiting();
   }
@@ -454,21 +399,19 @@ void Dispatcher::store_result_locked(Entry& entry, JobResult& result) {
   entry.record.end = result.end;
   entry.is_done = true;
   // Of a worker that has died meanwhile: nobody needs the answer.
-  if (entry.question != nullptr &&
-      entry.question->state == Question::State::kWaiting)
-    answer_locked(std::exchange(entry.question, nullptr), false);
+  refuse_waiting_question_locked(entry);
 }
 
 void Dispatcher::on_finished(Worker& worker, core::Sequence sequence,
                              JobResult& result) {
-  const Section section(*this);
+  const Section section(wakes_);
   if (is_stopped_) return;
   if (result.copied_buffers != 0)
     sums_.on_copies(result.copied_buffers, result.copied_bytes);
   workers_.on_finished(worker, result.end - result.start);
   if (Entry* entry = window_.find(sequence)) {
     store_result_locked(*entry, result);
-    if (sequence == window_.base()) wake_output_locked();
+    if (sequence == window_.base()) wakes_.wake_output();
   } else if (sequence >= first_after_flush_) {
     sums_.on_late_result();
   }
@@ -476,51 +419,35 @@ void Dispatcher::on_finished(Worker& worker, core::Sequence sequence,
 }
 
 bool Dispatcher::is_interrupting() const {
-  const Section section(*this);
+  const Section section(wakes_);
   return is_ended_locked();
 }
 
 // ---- Questions -------------------------------------------------------------
 
-void Dispatcher::answer_locked(Question* question, bool result) {
-  if (question == nullptr || question->state == Question::State::kAnswered)
-    return;
-  question->state = Question::State::kAnswered;
-  question->result = result;
-  wakes_.questioners = true;
-}
-
-bool Dispatcher::wait_answer_locked(Section& section,
-                                    const Question& question) {
-  section.wait(answered_,
-               [&] { return question.state == Question::State::kAnswered; });
-  return question.result;
+void Dispatcher::refuse_waiting_question_locked(Entry& entry) {
+  if (entry.question != nullptr && entry.question->is_waiting())
+    std::exchange(entry.question, nullptr)->refuse(wakes_);
 }
 
 bool Dispatcher::query_downstream(core::Sequence sequence, GstQuery* query,
                                   Outputs& so_far) {
-  Section section(*this);
+  Section section(wakes_);
   Entry* entry = window_.find(sequence);
   if (is_ended_locked() || entry == nullptr || entry->is_done ||
       entry->question != nullptr)
     return false;
   for (MiniObjectPtr& item : so_far) entry->outputs.push_back(std::move(item));
   so_far.clear();
-  Question question{query};
+  Question question(query);
   entry->question = &question;
   // An older frame, for which this one waits, must not wait for its caps.
   entry->sticky->epoch()->pass_on();
-  wake_output_locked();
-  return wait_answer_locked(section, question);
+  wakes_.wake_output();
+  return question.wait(section);
 }
 
 // ---- Output ----------------------------------------------------------------
-
-void Dispatcher::wake_output_locked() {
-  wakes_.output = wakes_.output || is_output_waiting_;
-  if (output_wait_)
-    wakes_.output_wait.reset(gst_clock_id_ref(output_wait_.get()));
-}
 
 std::optional<core::RunningTime> Dispatcher::due_locked(
     const Entry& entry) const {
@@ -539,7 +466,7 @@ core::HeadVerdict Dispatcher::judge_head_locked(const Entry& head) const {
 }
 
 void Dispatcher::run_output() {
-  Section section(*this);
+  Section section(wakes_);
   while (!is_ended_locked()) take_step(section);
 }
 
@@ -549,8 +476,7 @@ void Dispatcher::take_step(Section& section) {
     return;
   }
   Entry& head = window_.front();
-  if (head.question != nullptr &&
-      head.question->state == Question::State::kWaiting) {
+  if (head.question != nullptr && head.question->is_waiting()) {
     ask_downstream(section);
     return;
   }
@@ -595,32 +521,22 @@ std::optional<core::RunningTime> Dispatcher::decide_wake_up(
   return std::exchange(last_due_, std::nullopt);
 }
 
-// What ends such a wait besides a report has rung the bell after look().
 void Dispatcher::wait_for_reports(Section& section,
                                   const core::HeadVerdict& verdict) {
-  const std::shared_ptr<Reports> reports = reports_;
+  Section::Alarms alarms;
   const std::optional<core::RunningTime> wake_up = decide_wake_up(verdict);
-  std::optional<MonotonicTime> until;
-  if (wake_up) until = time_.to_monotonic(*wake_up);
-  ClockIdPtr alarm;
-  if (verdict.kind == core::HeadVerdict::Kind::kWaitUntil && !until) {
-    alarm = time_.new_wait(verdict.until);
-    if (!alarm) return;  // left PLAYING just now
+  if (wake_up) alarms.until = time_.to_monotonic(*wake_up);
+  if (alarms.until) alarms.until_due = wake_up;
+  if (verdict.kind == core::HeadVerdict::Kind::kWaitUntil && !alarms.until) {
+    alarms.clock_wait = time_.new_wait(verdict.until);
+    if (!alarms.clock_wait) return;  // left PLAYING just now
   }
   const bool is_left_waiting = has_left_waiting_locked();
-  if (until) output_wakes_at_ = wake_up;
   if (is_left_waiting)
-    until = std::min(until.value_or(MonotonicTime::max()),
-                     steady_clock::now() + core::WakePolicy::kLongestWait);
-  is_output_waiting_ = true;
-  const std::uint32_t seen = reports->look();
-  section.unlock();
-  if (alarm) ring_at(alarm.get(), reports);
-  if (!reports->take()) reports->wait(seen, until);
-  if (alarm) gst_clock_id_unschedule(alarm.get());
-  section.lock();
-  is_output_waiting_ = false;
-  output_wakes_at_.reset();
+    alarms.until =
+        std::min(alarms.until.value_or(MonotonicTime::max()),
+                 steady_clock::now() + core::WakePolicy::kLongestWait);
+  section.sleep_on_reports(alarms);
   // What was left waiting for a running worker has waited long enough.
   if (is_left_waiting && has_left_waiting_locked())
     assign_locked(/*awake=*/workers_.idle_count());
@@ -628,28 +544,18 @@ void Dispatcher::wait_for_reports(Section& section,
 
 void Dispatcher::wait_for_head(Section& section,
                                const core::HeadVerdict& verdict) {
-  if (reports_) {
+  if (wakes_.reports()) {
     wait_for_reports(section, verdict);
-    return;
-  }
-  if (verdict.kind == core::HeadVerdict::Kind::kWaitUntil) {
-    ClockIdPtr wait = time_.new_wait(verdict.until);
-    if (!wait) return;  // left PLAYING just now: judged again without time
-    output_wait_.reset(gst_clock_id_ref(wait.get()));
-    section.unlock();
-    gst_clock_id_wait(wait.get(), nullptr);
-    section.lock();
-    output_wait_.reset();
-    return;
-  }
-  is_output_waiting_ = true;
-  if (!has_left_waiting_locked()) {
-    section.wait(head_);
-  } else if (!section.wait_for(head_, core::WakePolicy::kLongestWait)) {
+  } else if (verdict.kind == core::HeadVerdict::Kind::kWaitUntil) {
+    // Null: left PLAYING just now, so it is judged again without time.
+    if (const ClockIdPtr wait = time_.new_wait(verdict.until))
+      section.sleep_on_clock(wait.get());
+  } else if (!has_left_waiting_locked()) {
+    section.sleep();
+  } else if (!section.sleep_for(core::WakePolicy::kLongestWait)) {
     // What was left waiting for a running worker has waited long enough.
     assign_locked(/*awake=*/workers_.idle_count());
   }
-  is_output_waiting_ = false;
 }
 
 void Dispatcher::pop_locked() {
@@ -657,8 +563,7 @@ void Dispatcher::pop_locked() {
   if (head.kind == Entry::Kind::kFrame) {
     --frames_in_flight_;
     bytes_in_flight_ -= head.bytes;
-    if (is_submitter_waiting_ && has_much_room_locked())
-      wakes_.submitter = true;
+    if (has_much_room_locked()) wakes_.wake_submitter();
   }
   window_.pop_front();
   // What was to be asked when it had become the head.
@@ -672,20 +577,17 @@ void Dispatcher::pop_locked() {
 void Dispatcher::ask_downstream(Section& section) {
   Entry& head = window_.front();
   Question* question = head.question;
-  question->state = Question::State::kBeingAsked;
+  GstQuery* query = question->begin();
   const std::shared_ptr<const StickyState> sticky = head.sticky;
   const bool is_upstreams = head.kind == Entry::Kind::kQuestion;
   const core::Sequence sequence = head.record.sequence;
   std::swap(outputs_, head.outputs);
   section.unlock();
   const GstFlowReturn flow = output_.push_part(outputs_, *sticky);
-  const bool result = flow == GST_FLOW_OK && output_.query(question->query);
+  const bool result = flow == GST_FLOW_OK && output_.query(query);
   section.lock();
   take_flow_locked(flow);
-  // Only the output answers a question that is being asked.
-  question->state = Question::State::kAnswered;
-  question->result = result;
-  wakes_.questioners = true;
+  question->answer(result, wakes_);
   Entry* same = window_.find(sequence);
   if (same == nullptr) return;
   same->question = nullptr;
@@ -705,12 +607,9 @@ void Dispatcher::release_event(Section& section) {
 void Dispatcher::release_result(Section& section) {
   Entry& head = window_.front();
   if (head.kind == Entry::Kind::kAllocation) {
-    if (head.ticket != nullptr) {
-      head.ticket->answer = std::move(head.allocation);
-      head.ticket->is_done = true;
-    }
+    if (head.stage_question != nullptr)
+      head.stage_question->answer(std::move(head.allocation), wakes_);
     pop_locked();
-    wakes_.questioners = true;
     return;
   }
   std::swap(outputs_, head.outputs);
@@ -744,7 +643,7 @@ void Dispatcher::release_result(Section& section) {
 }
 
 void Dispatcher::abandon_locked(Entry& head) {
-  answer_locked(head.question, false);
+  if (head.question != nullptr) head.question->refuse(wakes_);
   if (head.worker == nullptr) return;
   head.worker->abandon(head.record.sequence);
   // It may be what the others wait for to choose their caps.
@@ -827,7 +726,7 @@ void Dispatcher::take_flow_locked(GstFlowReturn flow) {
   if (flow == GST_FLOW_OK || flow_ != GST_FLOW_OK) return;
   GST_DEBUG_OBJECT(owner_, "flow is %s from now on", gst_flow_get_name(flow));
   flow_ = flow;
-  wakes_.submitter = true;
+  wakes_.wake_submitter();
 }
 
 void Dispatcher::say_no_bypass_once(core::Action instead) {

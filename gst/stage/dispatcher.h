@@ -15,14 +15,12 @@
 // Failure: the flow that downstream or the stage returned comes back from the
 // next submit().
 //
-// Lock order: sink or src pad's stream lock, then mutex_, then an Epoch's or a
-// ThreadWorker's mutex. mutex_ is never held while pushing, querying or
-// posting.
+// Lock order: sink or src pad's stream lock, then a Section (stage/wakes.h),
+// then an Epoch's or a worker's mutex. No Section is held while pushing,
+// querying or posting.
 #pragma once
 
-#include <condition_variable>
 #include <memory>
-#include <mutex>
 #include <vector>
 
 #include "core/due_time.h"
@@ -32,6 +30,8 @@
 #include "stage/negotiation.h"
 #include "stage/ordered_output.h"
 #include "stage/pipeline_time.h"
+#include "stage/questions.h"
+#include "stage/wakes.h"
 #include "stage/worker_roster.h"
 #include "stage/workers.h"
 
@@ -98,19 +98,6 @@ class Dispatcher final : public WorkerListener,
                         Outputs& so_far) override;
 
  private:
-  // A query that waits for its turn at the head of the line.
-  struct Question {
-    GstQuery* query = nullptr;
-    enum class State { kWaiting, kBeingAsked, kAnswered } state{};
-    bool result = false;
-  };
-
-  // Upstream's ALLOCATION query, while its thread waits for the answer.
-  struct Ticket {
-    bool is_done = false;
-    QueryPtr answer;  // null: the stage did not answer
-  };
-
   struct Entry {
     enum class Kind {
       kFrame,
@@ -128,8 +115,9 @@ class Dispatcher final : public WorkerListener,
     Frame frame;  // for the worker, until taken; then the original, if kept
     EventPtr event;
     QueryPtr allocation;
-    Ticket* ticket = nullptr;      // borrowed from the waiting thread
-    Question* question = nullptr;  // likewise; upstream's, or its worker's
+    // Borrowed from the thread that waits:
+    StageQuestion* stage_question = nullptr;
+    Question* question = nullptr;  // upstream's, or its worker's
     bool is_per_stream = false;
     Outputs outputs;
     GstFlowReturn flow = GST_FLOW_OK;
@@ -146,51 +134,8 @@ class Dispatcher final : public WorkerListener,
     void reset();
   };
 
-  // Holds mutex_. Threads that are to be woken, and workers that get a job, are
-  // told when it is let go of: earlier they would only wait for it.
-  class Section {
-   public:
-    explicit Section(const Dispatcher& dispatcher)
-        : dispatcher_(dispatcher), lock_(dispatcher.mutex_) {}
-    ~Section() {
-      if (lock_.owns_lock()) unlock();
-    }
-    Section(const Section&) = delete;
-    Section& operator=(const Section&) = delete;
-
-    void lock() { lock_.lock(); }
-    void unlock();
-    // May return early; what is waited for has to be looked at again.
-    void wait(std::condition_variable& condition);
-    // False: it was too long.
-    bool wait_for(std::condition_variable& condition, core::Duration longest);
-    template <typename Predicate>
-    void wait(std::condition_variable& condition, Predicate is_over) {
-      while (!is_over()) wait(condition);
-    }
-
-   private:
-    const Dispatcher& dispatcher_;
-    std::unique_lock<std::mutex> lock_;
-  };
-  struct Handed {
-    std::shared_ptr<Worker> worker;
-    Job job;
-  };
-  struct Wakes {
-    bool output = false;
-    bool submitter = false;
-    bool questioners = false;
-    ClockIdPtr output_wait;
-    std::vector<Handed> jobs;
-
-    bool has_any() const {
-      return output || submitter || questioners || output_wait || !jobs.empty();
-    }
-  };
-
   std::shared_ptr<Reports> reports() const;
-  // All *_locked functions need mutex_.
+  // All *_locked functions need a Section.
   bool is_ended_locked() const { return is_flushing_ || is_stopped_; }
   bool has_room_locked(std::uint64_t bytes) const;
   bool has_much_room_locked() const;
@@ -204,9 +149,7 @@ class Dispatcher final : public WorkerListener,
   Job make_job_locked(Entry& entry, core::Sequence sequence);
   std::optional<core::RunningTime> due_locked(const Entry& entry) const;
   void store_result_locked(Entry& entry, JobResult& result);
-  void wake_output_locked();
-  void answer_locked(Question* question, bool result);
-  bool wait_answer_locked(Section& section, const Question& question);
+  void refuse_waiting_question_locked(Entry& entry);
   bool ask_stage_locked(Section& section, GstQuery* query,
                         const std::shared_ptr<const StickyState>& sticky);
   void discard_all_locked(core::Cause cause);
@@ -243,31 +186,21 @@ class Dispatcher final : public WorkerListener,
   PipelineTime time_;
   OrderedOutput output_;  // of run_output()
 
-  mutable std::mutex mutex_;
-  mutable std::condition_variable room_;      // for submit()
-  mutable std::condition_variable head_;      // for run_output()
-  mutable std::condition_variable answered_;  // for questions and allocations
-  // All under mutex_:
+  mutable Wakes wakes_;
+  // All need a Section:
   core::ReorderWindow<Entry> window_;
   core::FrameSums sums_;
   core::WindowLimits limits_;
   core::LatePolicy policy_ = core::LatePolicy::kBypass;
   core::DueTimeInputs due_inputs_;
   WorkerRoster workers_;
-  std::shared_ptr<Reports> reports_;
   unsigned frames_in_flight_ = 0;
   std::uint64_t bytes_in_flight_ = 0;
   GstFlowReturn flow_ = GST_FLOW_OK;
   bool is_stopped_ = true;
   bool is_flushing_ = false;
   bool is_per_stream_ = false;
-  mutable Wakes wakes_;  // of the Section that is open
-  bool is_submitter_waiting_ = false;
   core::Sequence first_after_flush_ = 0;
-  bool is_output_waiting_ = false;
-  // The output wakes by itself then; a head that is due later need not wake it.
-  std::optional<core::RunningTime> output_wakes_at_;
-  ClockIdPtr output_wait_;
   std::vector<EventPtr> prelude_;  // for the next frame's worker
 
   // Of run_output():

@@ -11,7 +11,7 @@
 // in their sticky state, so that frames of two epochs can be in flight.
 // Thread: thread-safe.
 //
-// Lock order: Dispatcher's mutex before Epoch's mutex. No lock is held while
+// Lock order: the Dispatcher's lock before Epoch's mutex. No lock is held while
 // calling into GStreamer.
 #pragma once
 

@@ -10,7 +10,7 @@
 // alive by itself, tells nobody, and takes its copy down when it comes back.
 //
 // Thread: thread-safe, but start() and finish() from one thread.
-// Lock order: Dispatcher's mutex before this one's.
+// Lock order: the Dispatcher's lock before this one's.
 #pragma once
 
 #include <condition_variable>
