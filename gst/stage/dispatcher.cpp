@@ -4,33 +4,12 @@
 #include <algorithm>
 #include <utility>
 
-GST_DEBUG_CATEGORY_STATIC(dispatcher_debug);
-#define GST_CAT_DEFAULT dispatcher_debug
-
 namespace dispatch::stage {
 
 namespace {
 
 using core::MonotonicTime;
 using std::chrono::steady_clock;
-
-void init_debug() {
-  static const bool done = [] {
-    GST_DEBUG_CATEGORY_INIT(dispatcher_debug, "dispatch", 0,
-                            "frames, workers and their order");
-    return true;
-  }();
-  (void)done;
-}
-
-// How an event without state reaches the worker of the next frame.
-bool concerns_stage(GstEvent* event) {
-  return GST_EVENT_TYPE(event) == GST_EVENT_CUSTOM_DOWNSTREAM;
-}
-
-bool is_state(GstEvent* event) {
-  return GST_EVENT_IS_STICKY(event) && GST_EVENT_TYPE(event) != GST_EVENT_EOS;
-}
 
 bool has_eos(const Outputs& outputs) {
   return std::any_of(outputs.begin(), outputs.end(), [](const auto& item) {
@@ -59,35 +38,26 @@ GstMessage* new_qos(GstElement* owner, const Stamps& stamps,
 
 }  // namespace
 
-void Dispatcher::Entry::reset() {
-  Outputs kept = std::move(outputs);  // for its capacity
-  kept.clear();
-  *this = Entry();
-  outputs = std::move(kept);
-}
-
 Dispatcher::Dispatcher(GstElement* owner, GstPad* src)
-    : owner_(owner), src_(share_object(src)), output_(src) {
-  init_debug();
-}
+    : owner_(owner), line_(owner, time_, workers_, wakes_), output_(src) {}
 
 // ---- Settings --------------------------------------------------------------
 
 void Dispatcher::set_late_policy(core::LatePolicy policy) {
   const Section section(wakes_);
-  policy_ = policy;
+  line_.set_late_policy(policy);
   wakes_.wake_output();
 }
 
 void Dispatcher::set_due_inputs(const core::DueTimeInputs& inputs) {
   const Section section(wakes_);
-  due_inputs_ = inputs;
+  line_.set_due_inputs(inputs);
   wakes_.wake_output();
 }
 
 void Dispatcher::set_window(const core::WindowLimits& limits) {
   const Section section(wakes_);
-  limits_ = limits;
+  line_.set_limits(limits);
   wakes_.wake_submitter();
 }
 
@@ -98,32 +68,32 @@ void Dispatcher::recompute_waits() {
 
 void Dispatcher::set_per_stream(bool is_per_stream) {
   const Section section(wakes_);
-  is_per_stream_ = is_per_stream;
+  line_.set_per_stream(is_per_stream);
 }
 
 bool Dispatcher::is_per_stream() const {
   const Section section(wakes_);
-  return is_per_stream_;
+  return line_.is_per_stream();
 }
 
 bool Dispatcher::are_due_times_applied() const {
   const Section section(wakes_);
-  return !is_per_stream_ && core::due_times_apply(due_inputs_);
+  return !line_.is_per_stream() && core::due_times_apply(line_.due_inputs());
 }
 
 core::FrameSums Dispatcher::sums() const {
   const Section section(wakes_);
-  return sums_;
+  return line_.sums();
 }
 
 core::WindowLimits Dispatcher::window() const {
   const Section section(wakes_);
-  return limits_;
+  return line_.limits();
 }
 
 void Dispatcher::count_copies(std::uint64_t buffers, std::uint64_t bytes) {
   const Section section(wakes_);
-  sums_.on_copies(buffers, bytes);
+  line_.count_copies(buffers, bytes);
 }
 
 std::shared_ptr<Reports> Dispatcher::reports() const {
@@ -133,7 +103,7 @@ std::shared_ptr<Reports> Dispatcher::reports() const {
 
 GstFlowReturn Dispatcher::flow() const {
   const Section section(wakes_);
-  return flow_;
+  return line_.flow();
 }
 
 // ---- Start, stop, flush ----------------------------------------------------
@@ -143,36 +113,20 @@ void Dispatcher::start(std::vector<std::shared_ptr<Worker>> workers,
   const Section section(wakes_);
   workers_.set(std::move(workers));
   wakes_.set_reports(std::move(reports));
-  sums_ = core::FrameSums();
-  flow_ = GST_FLOW_OK;
-  is_stopped_ = is_flushing_ = is_per_stream_ = false;
+  line_.start();
   has_said_no_bypass_ = false;
-}
-
-void Dispatcher::interrupt_waits_locked() {
-  wakes_.wake_submitter();
-  wakes_.wake_questioners();
-  wakes_.wake_output();
-  for (core::Sequence s = window_.base(); s != window_.next(); ++s) {
-    Entry& entry = *window_.find(s);
-    if (entry.is_taken) entry.sticky->epoch()->interrupt();
-    // One that is being asked ends with downstream's flush.
-    refuse_waiting_question_locked(entry);
-  }
 }
 
 void Dispatcher::begin_stop() {
   const Section section(wakes_);
-  is_stopped_ = true;
-  interrupt_waits_locked();
+  line_.begin_stop();
 }
 
 void Dispatcher::finish_stop() {
   const Section section(wakes_);
-  discard_all_locked(core::Cause::kStop);
+  line_.finish_stop();
   workers_.clear();
   wakes_.set_reports(nullptr);
-  prelude_.clear();
   output_.reset();
 }
 
@@ -180,8 +134,7 @@ void Dispatcher::begin_flush() {
   std::vector<std::shared_ptr<Worker>> workers;
   {
     const Section section(wakes_);
-    is_flushing_ = true;
-    interrupt_waits_locked();
+    line_.begin_flush();
     workers = workers_.all();
   }
   for (const auto& worker : workers) worker->flush();
@@ -189,70 +142,12 @@ void Dispatcher::begin_flush() {
 
 void Dispatcher::finish_flush() {
   const Section section(wakes_);
-  for (core::Sequence s = window_.base(); s != window_.next(); ++s)
-    if (Entry& entry = *window_.find(s); entry.kind == Entry::Kind::kEvent)
-      output_.keep_state(std::move(entry.event));
-  discard_all_locked(core::Cause::kFlush);
-  prelude_.clear();
+  for (EventPtr& event : line_.finish_flush())
+    output_.keep_state(std::move(event));
   output_.flush();
-  flow_ = GST_FLOW_OK;
-  is_flushing_ = false;
 }
 
-void Dispatcher::discard_all_locked(core::Cause cause) {
-  while (!window_.is_empty()) {
-    Entry& head = window_.front();
-    if (head.question != nullptr) head.question->refuse(wakes_);
-    if (head.stage_question != nullptr) head.stage_question->refuse(wakes_);
-    if (head.kind == Entry::Kind::kFrame) {
-      discard_head_locked(cause);
-    } else {
-      pop_locked();
-    }
-  }
-  first_after_flush_ = window_.next();
-  wakes_.wake_questioners();
-}
-
-// ---- Input -----------------------------------------------------------------
-
-bool Dispatcher::has_room_locked(std::uint64_t bytes) const {
-  return core::may_admit(limits_, frames_in_flight_, bytes_in_flight_, bytes,
-                         limits_.always_frames);
-}
-
-// Waking the submitter for each single place would switch threads for each
-// frame; a quarter of the window is room for several.
-bool Dispatcher::has_much_room_locked() const {
-  return frames_in_flight_ <= limits_.frames - limits_.frames / 4;
-}
-
-Dispatcher::Entry& Dispatcher::append_locked(
-    Entry::Kind kind, const std::shared_ptr<const StickyState>& sticky) {
-  Entry& entry = window_.append();
-  entry.kind = kind;
-  entry.sticky = sticky;
-  entry.is_per_stream = is_per_stream_;
-  entry.record.sequence = window_.next() - 1;
-  return entry;
-}
-
-void Dispatcher::stamp_arrival_locked(Entry& entry) {
-  entry.record.arrival = steady_clock::now();
-  const std::optional<core::RunningTime> due = due_locked(entry);
-  if (!due) return;
-  const std::optional<core::RunningTime> now = time_.now();
-  if (!now) return;  // not PLAYING yet: it cannot be late
-  entry.slack_at_arrival = *due - *now;
-  entry.due_monotonic = entry.record.arrival + entry.slack_at_arrival;
-}
-
-// Whether the output has anything to do for a head that has just come: to wait
-// for its due time, if there is one, and it does not wake before that anyway.
-bool Dispatcher::concerns_output_locked(const Entry& head) const {
-  const std::optional<core::RunningTime> due = due_locked(head);
-  return due && !wakes_.is_output_awake_by(*due);
-}
+// ---- In --------------------------------------------------------------------
 
 GstFlowReturn Dispatcher::submit(
     Frame frame, const std::shared_ptr<const StickyState>& sticky) {
@@ -261,73 +156,43 @@ GstFlowReturn Dispatcher::submit(
   if (const std::shared_ptr<Reports> found = reports()) found->take();
   Section section(wakes_);
   section.wait_for_room([&] {
-    return is_ended_locked() || flow_ != GST_FLOW_OK || has_room_locked(bytes);
+    return line_.is_ended() || line_.flow() != GST_FLOW_OK ||
+           line_.has_room(bytes);
   });
-  if (is_ended_locked()) return GST_FLOW_FLUSHING;
-  if (flow_ != GST_FLOW_OK) return flow_;
-
-  const bool was_empty = window_.is_empty();
-  Entry& entry = append_locked(Entry::Kind::kFrame, sticky);
-  entry.stamps = frame.stamps();
-  entry.bytes = bytes;
-  if (!is_per_stream_) entry.running_time = sticky->running_time(frame.first());
-  entry.frame = std::move(frame);
-  entry.prelude = std::exchange(prelude_, {});
-  stamp_arrival_locked(entry);
-  sums_.on_arrival();
-  ++frames_in_flight_;
-  bytes_in_flight_ += bytes;
-  if (was_empty && concerns_output_locked(entry)) wakes_.wake_output();
-  assign_locked();
+  if (line_.is_ended()) return GST_FLOW_FLUSHING;
+  if (line_.flow() != GST_FLOW_OK) return line_.flow();
+  line_.add_frame(std::move(frame), bytes, sticky);
   return GST_FLOW_OK;
 }
 
 GstFlowReturn Dispatcher::push_event(
     EventPtr event, const std::shared_ptr<const StickyState>& sticky) {
   const Section section(wakes_);
-  if (is_ended_locked()) return GST_FLOW_FLUSHING;
-  const GstEventType type = GST_EVENT_TYPE(event.get());
-  // A new stream after the end of one.
-  if (type == GST_EVENT_STREAM_START || type == GST_EVENT_SEGMENT)
-    if (flow_ == GST_FLOW_EOS) flow_ = GST_FLOW_OK;
-
-  const bool goes_through = is_per_stream_ && type != GST_EVENT_STREAM_START;
-  Entry& entry = append_locked(
-      goes_through ? Entry::Kind::kStageEvent : Entry::Kind::kEvent, sticky);
-  if (!goes_through && concerns_stage(event.get()))
-    prelude_.push_back(share(event.get()));
-  entry.event = std::move(event);
-  wakes_.wake_output();
-  assign_locked();
+  if (line_.is_ended()) return GST_FLOW_FLUSHING;
+  line_.add_event(std::move(event), sticky);
   return GST_FLOW_OK;
 }
 
 bool Dispatcher::answer_serialized(
     GstQuery* query, const std::shared_ptr<const StickyState>& sticky) {
   Section section(wakes_);
-  if (is_ended_locked()) return false;
+  if (line_.is_ended()) return false;
   if (GST_QUERY_TYPE(query) == GST_QUERY_ALLOCATION)
-    return ask_stage_locked(section, query, sticky);
+    return ask_stage(section, query, sticky);
   Question question(query);
-  append_locked(Entry::Kind::kQuestion, sticky).question = &question;
-  wakes_.wake_output();
-  assign_locked();
+  line_.add_question(question, sticky);
   return question.wait(section);
 }
 
-bool Dispatcher::ask_stage_locked(
-    Section& section, GstQuery* query,
-    const std::shared_ptr<const StickyState>& sticky) {
+bool Dispatcher::ask_stage(Section& section, GstQuery* query,
+                           const std::shared_ptr<const StickyState>& sticky) {
   StageQuestion question;
-  Entry& entry = append_locked(Entry::Kind::kAllocation, sticky);
-  entry.allocation = new_allocation_like(query);
-  entry.stage_question = &question;
-  assign_locked();
+  const core::Sequence sequence =
+      line_.add_stage_question(question, query, sticky);
   // A flush or stop discards the entry, which refuses the question.
-  const core::Sequence sequence = entry.record.sequence;
   section.wait_for_answer(
-      [&] { return question.is_answered() || is_ended_locked(); });
-  if (Entry* left = window_.find(sequence); left != nullptr)
+      [&] { return question.is_answered() || line_.is_ended(); });
+  if (LineEntry* left = line_.find(sequence); left != nullptr)
     left->stage_question = nullptr;
   const QueryPtr answer = question.take_answer();
   if (!answer) return false;
@@ -335,106 +200,24 @@ bool Dispatcher::ask_stage_locked(
   return true;
 }
 
-// ---- Workers ---------------------------------------------------------------
-
-// Left for a worker that is running and will be done before another is awake.
-bool Dispatcher::is_left_waiting_locked(const Entry& entry,
-                                        unsigned awake) const {
-  if (awake > 0 || entry.kind != Entry::Kind::kFrame || entry.is_per_stream ||
-      due_locked(entry))
-    return false;
-  return !workers_.is_worth_waking();
-}
-
-// One FIFO: whenever a worker is idle it starts with the oldest frame.
-void Dispatcher::assign_locked(unsigned awake) {
-  if (is_ended_locked()) return;
-  while (Entry* entry = window_.waiting()) {
-    const core::Sequence sequence = window_.waiting_sequence();
-    if (entry->needs_worker()) {
-      // Answered after the earlier frames have left.
-      if (entry->kind == Entry::Kind::kAllocation && sequence != window_.base())
-        return;
-      if (is_left_waiting_locked(*entry, awake)) return;
-      std::shared_ptr<Worker> worker = workers_.take_idle(entry->is_per_stream);
-      if (!worker) return;
-      if (awake > 0) --awake;
-      entry->is_taken = true;
-      entry->worker = worker.get();
-      entry->record.worker = worker->number();
-      if (entry->running_time) entry->record.start = steady_clock::now();
-      wakes_.hand_over(std::move(worker), make_job_locked(*entry, sequence));
-    }
-    window_.advance_waiting();
-  }
-}
-
-Job Dispatcher::make_job_locked(Entry& entry, core::Sequence sequence) {
-  Job job;
-  job.sequence = sequence;
-  job.sticky = entry.sticky;
-  job.prelude = std::move(entry.prelude);
-  job.is_per_stream = entry.is_per_stream;
-  job.query = std::move(entry.allocation);
-  if (entry.event && !is_state(entry.event.get()))
-    job.event = share(entry.event.get());
-  if (!entry.frame) return job;
-  job.due = entry.due_monotonic;
-  job.keep_original = policy_ == core::LatePolicy::kBypass &&
-                      due_locked(entry) && entry.sticky->epoch()->may_bypass();
-  job.frame = job.keep_original ? entry.frame.share() : std::move(entry.frame);
-  return job;
-}
-
-void Dispatcher::store_result_locked(Entry& entry, JobResult& result) {
-  if (entry.outputs.empty()) {
-    std::swap(entry.outputs, result.outputs);
-  } else {  // a part has been asked for and may still be there
-    for (MiniObjectPtr& item : result.outputs)
-      entry.outputs.push_back(std::move(item));
-  }
-  entry.flow = result.flow;
-  entry.allocation = std::move(result.answer);
-  entry.record.start = result.start;
-  entry.record.end = result.end;
-  entry.is_done = true;
-  // Of a worker that has died meanwhile: nobody needs the answer.
-  refuse_waiting_question_locked(entry);
-}
+// ---- The workers' ----------------------------------------------------------
 
 void Dispatcher::on_finished(Worker& worker, core::Sequence sequence,
                              JobResult& result) {
   const Section section(wakes_);
-  if (is_stopped_) return;
-  if (result.copied_buffers != 0)
-    sums_.on_copies(result.copied_buffers, result.copied_bytes);
-  workers_.on_finished(worker, result.end - result.start);
-  if (Entry* entry = window_.find(sequence)) {
-    store_result_locked(*entry, result);
-    if (sequence == window_.base()) wakes_.wake_output();
-  } else if (sequence >= first_after_flush_) {
-    sums_.on_late_result();
-  }
-  assign_locked(/*awake=*/1);
+  line_.on_finished(worker, sequence, result);
 }
 
 bool Dispatcher::is_interrupting() const {
   const Section section(wakes_);
-  return is_ended_locked();
-}
-
-// ---- Questions -------------------------------------------------------------
-
-void Dispatcher::refuse_waiting_question_locked(Entry& entry) {
-  if (entry.question != nullptr && entry.question->is_waiting())
-    std::exchange(entry.question, nullptr)->refuse(wakes_);
+  return line_.is_ended();
 }
 
 bool Dispatcher::query_downstream(core::Sequence sequence, GstQuery* query,
                                   Outputs& so_far) {
   Section section(wakes_);
-  Entry* entry = window_.find(sequence);
-  if (is_ended_locked() || entry == nullptr || entry->is_done ||
+  LineEntry* entry = line_.find(sequence);
+  if (line_.is_ended() || entry == nullptr || entry->is_done ||
       entry->question != nullptr)
     return false;
   for (MiniObjectPtr& item : so_far) entry->outputs.push_back(std::move(item));
@@ -447,48 +230,36 @@ bool Dispatcher::query_downstream(core::Sequence sequence, GstQuery* query,
   return question.wait(section);
 }
 
-// ---- Output ----------------------------------------------------------------
-
-std::optional<core::RunningTime> Dispatcher::due_locked(
-    const Entry& entry) const {
-  if (!entry.running_time) return std::nullopt;
-  return core::decide_due_time(*entry.running_time, due_inputs_);
-}
-
-core::HeadVerdict Dispatcher::judge_head_locked(const Entry& head) const {
-  core::HeadFacts facts;
-  facts.is_done = head.is_done;
-  facts.is_started = head.is_taken;
-  facts.slack_at_arrival = head.slack_at_arrival;
-  facts.due = due_locked(head);
-  return core::decide_head(facts, policy_,
-                           facts.due ? time_.now() : std::nullopt);
-}
+// ---- Out -------------------------------------------------------------------
 
 void Dispatcher::run_output() {
   Section section(wakes_);
-  while (!is_ended_locked()) take_step(section);
+  while (!line_.is_ended()) take_step(section);
 }
 
 void Dispatcher::take_step(Section& section) {
-  if (window_.is_empty()) {
+  if (line_.is_empty()) {
     wait_for_head(section, {});
     return;
   }
-  Entry& head = window_.front();
+  LineEntry& head = line_.head();
   if (head.question != nullptr && head.question->is_waiting()) {
     ask_downstream(section);
     return;
   }
-  if (head.kind == Entry::Kind::kEvent) {
+  if (head.kind == LineEntry::Kind::kEvent) {
     release_event(section);
     return;
   }
-  if (head.kind == Entry::Kind::kFrame && flow_ != GST_FLOW_OK) {
-    discard_head_locked(core::Cause::kDownstream);
+  if (head.kind == LineEntry::Kind::kFrame && line_.flow() != GST_FLOW_OK) {
+    line_.discard_head(core::Cause::kDownstream);
     return;
   }
-  const core::HeadVerdict verdict = judge_head_locked(head);
+  if (head.kind == LineEntry::Kind::kStageQuestion && head.is_done) {
+    release_answer();
+    return;
+  }
+  const core::HeadVerdict verdict = line_.judge_head();
   switch (verdict.kind) {
     case core::HeadVerdict::Kind::kRelease:
       release_result(section);
@@ -503,12 +274,7 @@ void Dispatcher::take_step(Section& section) {
   }
 }
 
-// A frame waits for a running worker although another one is idle.
-bool Dispatcher::has_left_waiting_locked() {
-  const Entry* waiting = window_.waiting();
-  return workers_.idle_count() != 0 && waiting != nullptr &&
-         is_left_waiting_locked(*waiting, 0);
-}
+// ---- Waiting ---------------------------------------------------------------
 
 // When to wake at the latest. With nothing to wait for, and frames that come
 // in time, that is when the last frame was due: the next one will be due later,
@@ -516,7 +282,7 @@ bool Dispatcher::has_left_waiting_locked() {
 std::optional<core::RunningTime> Dispatcher::decide_wake_up(
     const core::HeadVerdict& verdict) {
   if (verdict.kind == core::HeadVerdict::Kind::kWaitUntil) return verdict.until;
-  if (!window_.is_empty()) return std::nullopt;
+  if (!line_.is_empty()) return std::nullopt;
   // Once: a stream that rests lets the output rest.
   return std::exchange(last_due_, std::nullopt);
 }
@@ -531,15 +297,14 @@ void Dispatcher::wait_for_reports(Section& section,
     alarms.clock_wait = time_.new_wait(verdict.until);
     if (!alarms.clock_wait) return;  // left PLAYING just now
   }
-  const bool is_left_waiting = has_left_waiting_locked();
+  const bool is_left_waiting = line_.has_left_waiting();
   if (is_left_waiting)
     alarms.until =
         std::min(alarms.until.value_or(MonotonicTime::max()),
                  steady_clock::now() + core::WakePolicy::kLongestWait);
   section.sleep_on_reports(alarms);
   // What was left waiting for a running worker has waited long enough.
-  if (is_left_waiting && has_left_waiting_locked())
-    assign_locked(/*awake=*/workers_.idle_count());
+  if (is_left_waiting && line_.has_left_waiting()) line_.assign_left_waiting();
 }
 
 void Dispatcher::wait_for_head(Section& section,
@@ -550,78 +315,67 @@ void Dispatcher::wait_for_head(Section& section,
     // Null: left PLAYING just now, so it is judged again without time.
     if (const ClockIdPtr wait = time_.new_wait(verdict.until))
       section.sleep_on_clock(wait.get());
-  } else if (!has_left_waiting_locked()) {
+  } else if (!line_.has_left_waiting()) {
     section.sleep();
   } else if (!section.sleep_for(core::WakePolicy::kLongestWait)) {
     // What was left waiting for a running worker has waited long enough.
-    assign_locked(/*awake=*/workers_.idle_count());
+    line_.assign_left_waiting();
   }
 }
 
-void Dispatcher::pop_locked() {
-  Entry& head = window_.front();
-  if (head.kind == Entry::Kind::kFrame) {
-    --frames_in_flight_;
-    bytes_in_flight_ -= head.bytes;
-    if (has_much_room_locked()) wakes_.wake_submitter();
-  }
-  window_.pop_front();
-  // What was to be asked when it had become the head.
-  if (Entry* next = window_.waiting();
-      next != nullptr && next->kind == Entry::Kind::kAllocation)
-    assign_locked();
-}
+// ---- Releasing -------------------------------------------------------------
 
 // What the stage gave before its question goes first: the answer may depend on
 // its caps.
 void Dispatcher::ask_downstream(Section& section) {
-  Entry& head = window_.front();
+  LineEntry& head = line_.head();
   Question* question = head.question;
   GstQuery* query = question->begin();
   const std::shared_ptr<const StickyState> sticky = head.sticky;
-  const bool is_upstreams = head.kind == Entry::Kind::kQuestion;
+  const bool is_upstreams = head.kind == LineEntry::Kind::kQuestion;
   const core::Sequence sequence = head.record.sequence;
   std::swap(outputs_, head.outputs);
   section.unlock();
   const GstFlowReturn flow = output_.push_part(outputs_, *sticky);
   const bool result = flow == GST_FLOW_OK && output_.query(query);
   section.lock();
-  take_flow_locked(flow);
+  line_.take_flow(flow);
   question->answer(result, wakes_);
-  Entry* same = window_.find(sequence);
+  LineEntry* same = line_.find(sequence);
   if (same == nullptr) return;
   same->question = nullptr;
-  if (is_upstreams) pop_locked();
+  if (is_upstreams) line_.pop();
 }
 
 void Dispatcher::release_event(Section& section) {
-  Entry& head = window_.front();
+  LineEntry& head = line_.head();
   EventPtr event = std::move(head.event);
   const std::shared_ptr<const StickyState> sticky = head.sticky;
-  pop_locked();
+  line_.pop();
   section.unlock();
   output_.push_event(std::move(event), *sticky);
   section.lock();
 }
 
+void Dispatcher::release_answer() {
+  LineEntry& head = line_.head();
+  if (head.stage_question != nullptr)
+    head.stage_question->answer(std::move(head.allocation), wakes_);
+  line_.pop();
+}
+
 void Dispatcher::release_result(Section& section) {
-  Entry& head = window_.front();
-  if (head.kind == Entry::Kind::kAllocation) {
-    if (head.stage_question != nullptr)
-      head.stage_question->answer(std::move(head.allocation), wakes_);
-    pop_locked();
-    return;
-  }
+  LineEntry& head = line_.head();
   std::swap(outputs_, head.outputs);
   const std::shared_ptr<const StickyState> sticky = head.sticky;
   EventPtr event = std::move(head.event);
   core::FrameRecord record = head.record;
-  record.due = due_locked(head);
-  const bool is_frame = head.kind == Entry::Kind::kFrame;
+  record.due = line_.due_of(head);
+  const bool is_frame = head.kind == LineEntry::Kind::kFrame;
   const GstFlowReturn stage_flow = head.flow;
-  const core::LatePolicy policy = policy_;
+  const core::LatePolicy policy = line_.late_policy();
   last_due_ = record.due;
-  pop_locked();
+  line_.pop();
   section.unlock();
 
   const bool is_eos = event && GST_EVENT_TYPE(event.get()) == GST_EVENT_EOS;
@@ -639,30 +393,22 @@ void Dispatcher::release_result(Section& section) {
   record.cause = is_applied ? core::Cause::kNone : core::Cause::kStageError;
 
   section.lock();
-  if (is_frame) account_locked(record, flow);
-}
-
-void Dispatcher::abandon_locked(Entry& head) {
-  if (head.question != nullptr) head.question->refuse(wakes_);
-  if (head.worker == nullptr) return;
-  head.worker->abandon(head.record.sequence);
-  // It may be what the others wait for to choose their caps.
-  head.sticky->epoch()->pass_on();
+  if (is_frame) line_.account(record, flow);
 }
 
 void Dispatcher::release_overdue(Section& section, core::Cause cause) {
-  Entry& head = window_.front();
-  abandon_locked(head);
+  LineEntry& head = line_.head();
+  line_.abandon_head();
   Frame original = std::move(head.frame);
   const std::shared_ptr<const StickyState> sticky = head.sticky;
   const Stamps stamps = head.stamps;
   const std::optional<core::RunningTime> r = head.running_time;
   core::FrameRecord record = head.record;
-  record.due = due_locked(head);
+  record.due = line_.due_of(head);
   record.cause = cause;
-  const core::LatePolicy policy = policy_;
-  const bool is_live = due_inputs_.is_live;
-  pop_locked();
+  const core::LatePolicy policy = line_.late_policy();
+  const bool is_live = line_.due_inputs().is_live;
+  line_.pop();
   section.unlock();
 
   const std::optional<core::RunningTime> left = stamp_departure(record);
@@ -683,25 +429,14 @@ void Dispatcher::release_overdue(Section& section, core::Cause cause) {
     say_no_bypass_once(record.action);
 
   section.lock();
-  account_locked(record, flow);
-  const core::FrameSums sums = sums_;
+  line_.account(record, flow);
+  const core::FrameSums sums = line_.sums();
   section.unlock();
   GstMessage* message = new_qos(
       owner_, stamps, *sticky, r, is_live,
       left && record.due ? *left - *record.due : core::Duration(), sums);
   gst_element_post_message(owner_, message);
   section.lock();
-}
-
-void Dispatcher::discard_head_locked(core::Cause cause) {
-  Entry& head = window_.front();
-  abandon_locked(head);
-  core::FrameRecord record = head.record;
-  record.action = core::Action::kDropped;
-  record.cause = cause;
-  record.departure = steady_clock::now();
-  pop_locked();
-  account_locked(record, GST_FLOW_OK);
 }
 
 std::optional<core::RunningTime> Dispatcher::stamp_departure(
@@ -711,22 +446,6 @@ std::optional<core::RunningTime> Dispatcher::stamp_departure(
   const std::optional<core::RunningTime> now = time_.now();
   record.late = core::is_late(record.due, now);
   return now;
-}
-
-void Dispatcher::account_locked(const core::FrameRecord& record,
-                                GstFlowReturn flow) {
-  sums_.on_departure(record);
-  GST_LOG_OBJECT(owner_, "frame %" G_GUINT64_FORMAT " %s, cause %s%s",
-                 record.sequence, core::to_string(record.action),
-                 core::to_string(record.cause), record.late ? ", late" : "");
-  take_flow_locked(flow);
-}
-
-void Dispatcher::take_flow_locked(GstFlowReturn flow) {
-  if (flow == GST_FLOW_OK || flow_ != GST_FLOW_OK) return;
-  GST_DEBUG_OBJECT(owner_, "flow is %s from now on", gst_flow_get_name(flow));
-  flow_ = flow;
-  wakes_.wake_submitter();
 }
 
 void Dispatcher::say_no_bypass_once(core::Action instead) {

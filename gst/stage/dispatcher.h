@@ -3,10 +3,10 @@
 // The heart of an element: frames go in on one thread, are worked on by
 // several workers, and leave in order on another thread.
 //
-// For: admission within the window, one FIFO from which an idle worker starts
-// the oldest frame, the wait for the head of the line at most until its due
-// time, and the account of every frame. What decides is in gst/core; what
-// pushes is OrderedOutput. Not for: making workers or knowing what they are.
+// For: what each of these threads may ask for, with the lock held while it
+// does. What is shared is in its parts: the line in which frames stand
+// (frame_line), the workers (worker_roster), the lock and the waits (wakes).
+// Not for: making workers or knowing what they are.
 //
 // Threads: submit(), push_event() and answer_serialized() on the sink pad's
 // streaming thread; run_output() on the src pad's; on_finished() and
@@ -15,31 +15,26 @@
 // Failure: the flow that downstream or the stage returned comes back from the
 // next submit().
 //
-// Lock order: sink or src pad's stream lock, then a Section (stage/wakes.h),
-// then an Epoch's or a worker's mutex. No Section is held while pushing,
-// querying or posting.
+// Lock order: sink or src pad's stream lock, then the Section of wakes_, then
+// an Epoch's, PipelineTime's or a worker's mutex. No Section is held while
+// pushing, querying or posting, nor while a worker gets its job.
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <vector>
 
-#include "core/due_time.h"
-#include "core/late_policy.h"
-#include "core/reorder_window.h"
-#include "core/window_limits.h"
+#include "stage/frame_line.h"
 #include "stage/negotiation.h"
 #include "stage/ordered_output.h"
 #include "stage/pipeline_time.h"
-#include "stage/questions.h"
 #include "stage/wakes.h"
 #include "stage/worker_roster.h"
 #include "stage/workers.h"
 
 namespace dispatch::stage {
 
-class Dispatcher final : public WorkerListener,
-                         public OrderedQuery,
-                         public std::enable_shared_from_this<Dispatcher> {
+class Dispatcher final : public WorkerListener, public OrderedQuery {
  public:
   // `owner`, `src` (transfer none): the element and its src pad. The element is
   // touched by run_output() only.
@@ -98,113 +93,38 @@ class Dispatcher final : public WorkerListener,
                         Outputs& so_far) override;
 
  private:
-  struct Entry {
-    enum class Kind {
-      kFrame,
-      kEvent,       // goes straight to the output
-      kStageEvent,  // goes through the stage
-      kAllocation,  // upstream's query, answered by the stage
-      kQuestion,    // upstream's query, answered by downstream
-    };
-    Kind kind = Kind::kFrame;
-    bool is_taken = false;
-    bool is_done = false;
-    Worker* worker = nullptr;
-    std::shared_ptr<const StickyState> sticky;
-    std::vector<EventPtr> prelude;
-    Frame frame;  // for the worker, until taken; then the original, if kept
-    EventPtr event;
-    QueryPtr allocation;
-    // Borrowed from the thread that waits:
-    StageQuestion* stage_question = nullptr;
-    Question* question = nullptr;  // upstream's, or its worker's
-    bool is_per_stream = false;
-    Outputs outputs;
-    GstFlowReturn flow = GST_FLOW_OK;
-    Stamps stamps;
-    std::uint64_t bytes = 0;
-    std::optional<core::RunningTime> running_time;
-    core::Duration slack_at_arrival = core::Duration::max();
-    std::optional<core::MonotonicTime> due_monotonic;
-    core::FrameRecord record;
-
-    bool needs_worker() const {
-      return kind != Kind::kEvent && kind != Kind::kQuestion;
-    }
-    void reset();
-  };
-
   std::shared_ptr<Reports> reports() const;
-  // All *_locked functions need a Section.
-  bool is_ended_locked() const { return is_flushing_ || is_stopped_; }
-  bool has_room_locked(std::uint64_t bytes) const;
-  bool has_much_room_locked() const;
-  Entry& append_locked(Entry::Kind kind,
-                       const std::shared_ptr<const StickyState>& sticky);
-  void stamp_arrival_locked(Entry& entry);
-  bool concerns_output_locked(const Entry& head) const;
-  // `awake`: of the idle workers, how many need not be woken.
-  void assign_locked(unsigned awake = 0);
-  bool is_left_waiting_locked(const Entry& entry, unsigned awake) const;
-  Job make_job_locked(Entry& entry, core::Sequence sequence);
-  std::optional<core::RunningTime> due_locked(const Entry& entry) const;
-  void store_result_locked(Entry& entry, JobResult& result);
-  void refuse_waiting_question_locked(Entry& entry);
-  bool ask_stage_locked(Section& section, GstQuery* query,
-                        const std::shared_ptr<const StickyState>& sticky);
-  void discard_all_locked(core::Cause cause);
-  void pop_locked();
-  void interrupt_waits_locked();
+  bool ask_stage(Section& section, GstQuery* query,
+                 const std::shared_ptr<const StickyState>& sticky);
 
   // The steps of run_output(). All take and return with `section` held and let
   // go of it around calls into GStreamer.
   void take_step(Section& section);
   void wait_for_head(Section& section, const core::HeadVerdict& verdict);
   void wait_for_reports(Section& section, const core::HeadVerdict& verdict);
-  bool has_left_waiting_locked();
   std::optional<core::RunningTime> decide_wake_up(
       const core::HeadVerdict& verdict);
   void ask_downstream(Section& section);
   void release_event(Section& section);
+  void release_answer();
   void release_result(Section& section);
   void release_overdue(Section& section, core::Cause cause);
-  void discard_head_locked(core::Cause cause);
-  void abandon_locked(Entry& head);
-  core::HeadVerdict judge_head_locked(const Entry& head) const;
   // A frame is about to leave: what is slow from here on is downstream's.
   // Returns the running time at which it does.
   std::optional<core::RunningTime> stamp_departure(
       core::FrameRecord& record) const;
-  // Ends a frame's account with the flow that its push returned.
-  void account_locked(const core::FrameRecord& record, GstFlowReturn flow);
-  // The first one that is not OK is what the next submit() returns.
-  void take_flow_locked(GstFlowReturn flow);
   void say_no_bypass_once(core::Action instead);
 
   GstElement* const owner_;
-  const PadPtr src_;
   PipelineTime time_;
-  OrderedOutput output_;  // of run_output()
-
   mutable Wakes wakes_;
-  // All need a Section:
-  core::ReorderWindow<Entry> window_;
-  core::FrameSums sums_;
-  core::WindowLimits limits_;
-  core::LatePolicy policy_ = core::LatePolicy::kBypass;
-  core::DueTimeInputs due_inputs_;
+  // Both need a Section:
   WorkerRoster workers_;
-  unsigned frames_in_flight_ = 0;
-  std::uint64_t bytes_in_flight_ = 0;
-  GstFlowReturn flow_ = GST_FLOW_OK;
-  bool is_stopped_ = true;
-  bool is_flushing_ = false;
-  bool is_per_stream_ = false;
-  core::Sequence first_after_flush_ = 0;
-  std::vector<EventPtr> prelude_;  // for the next frame's worker
+  FrameLine line_;
 
   // Of run_output():
-  Outputs outputs_;
+  OrderedOutput output_;
+  Outputs outputs_;                            // of the head, while it leaves
   std::optional<core::RunningTime> last_due_;  // of what left last
   bool has_said_no_bypass_ = false;
 };

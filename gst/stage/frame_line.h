@@ -1,0 +1,141 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+//
+// The line in which frames stand, with the events and queries between them:
+// from where they are let in until they leave, oldest first.
+//
+// For: what the threads of an element share: what has room; one FIFO from which
+// an idle worker takes the oldest frame; when the head is due; and the account
+// of every frame. Not for: threads and their waits (dispatcher, output_loop),
+// pushing (ordered_output). What decides is in gst/core.
+// Thread: confined: everything but making one needs a Section of its Wakes.
+// What the line has for other threads to do, it says to the Wakes.
+// Failure: the flow that downstream or the stage returned is kept for the next
+// frame that comes.
+//
+// Lock order: within the Section it takes an Epoch's and PipelineTime's lock,
+// and a worker's, to abandon a frame.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "core/due_time.h"
+#include "core/late_policy.h"
+#include "core/reorder_window.h"
+#include "core/window_limits.h"
+#include "stage/line_entry.h"
+#include "stage/pipeline_time.h"
+#include "stage/wakes.h"
+#include "stage/worker_roster.h"
+
+namespace dispatch::stage {
+
+class FrameLine {
+ public:
+  // All are borrowed. `owner`: the element, for its name in the log.
+  FrameLine(GstElement* owner, const PipelineTime& time, WorkerRoster& workers,
+            Wakes& wakes);
+
+  void set_late_policy(core::LatePolicy policy) { policy_ = policy; }
+  void set_due_inputs(const core::DueTimeInputs& inputs) {
+    due_inputs_ = inputs;
+  }
+  void set_limits(const core::WindowLimits& limits) { limits_ = limits; }
+  void set_per_stream(bool is_per_stream) { is_per_stream_ = is_per_stream; }
+  core::LatePolicy late_policy() const { return policy_; }
+  const core::DueTimeInputs& due_inputs() const { return due_inputs_; }
+  const core::WindowLimits& limits() const { return limits_; }
+  bool is_per_stream() const { return is_per_stream_; }
+
+  // Ended from begin_*() to start() or finish_flush(): nothing comes in, no
+  // worker gets anything, and all waits for what stands here end.
+  bool is_ended() const { return is_flushing_ || is_stopped_; }
+  void start();
+  void begin_stop();
+  void finish_stop();
+  void begin_flush();
+  // Returns the events that have been overtaken; some of them are state.
+  std::vector<EventPtr> finish_flush();
+
+  // In. Only while it has not ended.
+  bool has_room(std::uint64_t bytes) const;
+  // `bytes`: of the frame.
+  void add_frame(Frame frame, std::uint64_t bytes,
+                 const std::shared_ptr<const StickyState>& sticky);
+  void add_event(EventPtr event,
+                 const std::shared_ptr<const StickyState>& sticky);
+  void add_question(Question& question,
+                    const std::shared_ptr<const StickyState>& sticky);
+  // `query` (transfer none): what is asked; it is left as it is.
+  core::Sequence add_stage_question(
+      StageQuestion& question, GstQuery* query,
+      const std::shared_ptr<const StickyState>& sticky);
+
+  // Through the workers.
+  void on_finished(const Worker& worker, core::Sequence sequence,
+                   JobResult& result);
+  // A frame waits for a running worker although another one is idle.
+  bool has_left_waiting();
+  // It has waited long enough.
+  void assign_left_waiting() { assign(workers_.idle_count()); }
+  LineEntry* find(core::Sequence sequence) { return window_.find(sequence); }
+
+  // Out. head() and what is said of it: while it is not empty.
+  bool is_empty() const { return window_.is_empty(); }
+  LineEntry& head() { return window_.front(); }
+  core::HeadVerdict judge_head();
+  std::optional<core::RunningTime> due_of(const LineEntry& entry) const;
+  // The head leaves; what it has to give has been taken out.
+  void pop();
+  // Nobody wants the result of the head any more.
+  void abandon_head();
+  void discard_head(core::Cause cause);
+
+  // Ends a frame's account with the flow that its push returned.
+  void account(const core::FrameRecord& record, GstFlowReturn flow);
+  void count_copies(std::uint64_t buffers, std::uint64_t bytes) {
+    sums_.on_copies(buffers, bytes);
+  }
+  const core::FrameSums& sums() const { return sums_; }
+  // The first one that is not OK ends the stream, until a flush or a new one.
+  void take_flow(GstFlowReturn flow);
+  GstFlowReturn flow() const { return flow_; }
+
+ private:
+  bool has_much_room() const;
+  LineEntry& append(LineEntry::Kind kind,
+                    const std::shared_ptr<const StickyState>& sticky);
+  void stamp_arrival(LineEntry& entry);
+  bool concerns_output(const LineEntry& head) const;
+  // `awake`: of the idle workers, how many need not be woken.
+  void assign(unsigned awake = 0);
+  bool is_left_waiting(const LineEntry& entry) const;
+  bool has_to_keep_original(const LineEntry& entry) const;
+  void hand_over(LineEntry& entry, std::shared_ptr<Worker> worker);
+  void interrupt_waits();
+  void discard_all(core::Cause cause);
+
+  GstElement* const owner_;
+  const PipelineTime& time_;
+  WorkerRoster& workers_;
+  Wakes& wakes_;
+
+  core::WindowLimits limits_;
+  core::LatePolicy policy_ = core::LatePolicy::kBypass;
+  core::DueTimeInputs due_inputs_;
+  bool is_per_stream_ = false;
+
+  core::ReorderWindow<LineEntry> window_;
+  std::vector<EventPtr> prelude_;  // for the next frame's worker
+  unsigned frames_in_flight_ = 0;
+  std::uint64_t bytes_in_flight_ = 0;
+  core::Sequence first_after_flush_ = 0;
+  bool is_stopped_ = true;
+  bool is_flushing_ = false;
+
+  core::FrameSums sums_;
+  GstFlowReturn flow_ = GST_FLOW_OK;
+};
+
+}  // namespace dispatch::stage
