@@ -5,8 +5,8 @@
 //
 // For: what each of these threads may ask for, with the lock held while it
 // does. What is shared is in its parts: the line in which frames stand
-// (frame_line), the workers (worker_roster), the lock and the waits (wakes).
-// Not for: making workers or knowing what they are.
+// (frame_line), the workers (worker_roster), the lock and the waits (wakes),
+// what leaves (output_loop). Not for: making workers or knowing what they are.
 //
 // Threads: submit(), push_event() and answer_serialized() on the sink pad's
 // streaming thread; run_output() on the src pad's; on_finished() and
@@ -21,12 +21,11 @@
 #pragma once
 
 #include <memory>
-#include <optional>
 #include <vector>
 
 #include "stage/frame_line.h"
 #include "stage/negotiation.h"
-#include "stage/ordered_output.h"
+#include "stage/output_loop.h"
 #include "stage/pipeline_time.h"
 #include "stage/wakes.h"
 #include "stage/worker_roster.h"
@@ -97,36 +96,12 @@ class Dispatcher final : public WorkerListener, public OrderedQuery {
   bool ask_stage(Section& section, GstQuery* query,
                  const std::shared_ptr<const StickyState>& sticky);
 
-  // The steps of run_output(). All take and return with `section` held and let
-  // go of it around calls into GStreamer.
-  void take_step(Section& section);
-  void wait_for_head(Section& section, const core::HeadVerdict& verdict);
-  void wait_for_reports(Section& section, const core::HeadVerdict& verdict);
-  std::optional<core::RunningTime> decide_wake_up(
-      const core::HeadVerdict& verdict);
-  void ask_downstream(Section& section);
-  void release_event(Section& section);
-  void release_answer();
-  void release_result(Section& section);
-  void release_overdue(Section& section, core::Cause cause);
-  // A frame is about to leave: what is slow from here on is downstream's.
-  // Returns the running time at which it does.
-  std::optional<core::RunningTime> stamp_departure(
-      core::FrameRecord& record) const;
-  void say_no_bypass_once(core::Action instead);
-
-  GstElement* const owner_;
   PipelineTime time_;
   mutable Wakes wakes_;
   // Both need a Section:
   WorkerRoster workers_;
   FrameLine line_;
-
-  // Of run_output():
-  OrderedOutput output_;
-  Outputs outputs_;                            // of the head, while it leaves
-  std::optional<core::RunningTime> last_due_;  // of what left last
-  bool has_said_no_bypass_ = false;
+  OutputLoop output_;  // of run_output()
 };
 
 }  // namespace dispatch::stage

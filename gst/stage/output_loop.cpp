@@ -1,0 +1,277 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+#include "stage/output_loop.h"
+
+#include <algorithm>
+#include <utility>
+
+namespace dispatch::stage {
+
+namespace {
+
+using core::MonotonicTime;
+using std::chrono::steady_clock;
+
+bool has_eos(const Outputs& outputs) {
+  return std::any_of(outputs.begin(), outputs.end(), [](const auto& item) {
+    return GST_IS_EVENT(item.get()) &&
+           GST_EVENT_TYPE(GST_EVENT_CAST(item.get())) == GST_EVENT_EOS;
+  });
+}
+
+// A frame did not get the stage: quality 0, and how the others fared.
+// (transfer full)
+GstMessage* new_qos(GstElement* owner, const Stamps& stamps,
+                    const StickyState& sticky,
+                    std::optional<core::RunningTime> r, bool is_live,
+                    core::Duration jitter, const core::FrameSums& sums) {
+  const gint64 running = r ? r->time_since_epoch().count() : -1;
+  GstMessage* message = gst_message_new_qos(
+      GST_OBJECT_CAST(owner), is_live ? TRUE : FALSE,
+      running >= 0 ? static_cast<GstClockTime>(running) : GST_CLOCK_TIME_NONE,
+      sticky.stream_time(stamps.pts), stamps.pts, stamps.duration);
+  gst_message_set_qos_values(message, jitter.count(), 1.0, 0);
+  const std::uint64_t applied = sums.count(core::Action::kApplied);
+  gst_message_set_qos_stats(message, GST_FORMAT_BUFFERS, applied,
+                            sums.frames_in() - sums.in_flight() - applied);
+  return message;
+}
+
+}  // namespace
+
+OutputLoop::OutputLoop(GstElement* owner, GstPad* src, const PipelineTime& time,
+                       FrameLine& line, Wakes& wakes)
+    : owner_(owner), time_(time), line_(line), wakes_(wakes), output_(src) {}
+
+void OutputLoop::flush(std::vector<EventPtr> overtaken) {
+  for (EventPtr& event : overtaken) output_.keep_state(std::move(event));
+  output_.flush();
+}
+
+void OutputLoop::run() {
+  Section section(wakes_);
+  while (!line_.is_ended()) take_step(section);
+}
+
+void OutputLoop::take_step(Section& section) {
+  if (line_.is_empty()) {
+    wait_for_head(section, {});
+    return;
+  }
+  LineEntry& head = line_.head();
+  if (head.question != nullptr && head.question->is_waiting()) {
+    ask_downstream(section);
+    return;
+  }
+  if (head.kind == LineEntry::Kind::kEvent) {
+    release_event(section);
+    return;
+  }
+  if (head.kind == LineEntry::Kind::kFrame && line_.flow() != GST_FLOW_OK) {
+    line_.discard_head(core::Cause::kDownstream);
+    return;
+  }
+  if (head.kind == LineEntry::Kind::kStageQuestion && head.is_done) {
+    release_answer();
+    return;
+  }
+  const core::HeadVerdict verdict = line_.judge_head();
+  switch (verdict.kind) {
+    case core::HeadVerdict::Kind::kRelease:
+      release_result(section);
+      return;
+    case core::HeadVerdict::Kind::kOverdue:
+      release_overdue(section, verdict.cause);
+      return;
+    case core::HeadVerdict::Kind::kWait:
+    case core::HeadVerdict::Kind::kWaitUntil:
+      wait_for_head(section, verdict);
+      return;
+  }
+}
+
+// ---- Waiting ---------------------------------------------------------------
+
+// When to wake at the latest. With nothing to wait for, and frames that come
+// in time, that is when the last frame was due: the next one will be due later,
+// and its coming needs no wake-up of its own.
+std::optional<core::RunningTime> OutputLoop::decide_wake_up(
+    const core::HeadVerdict& verdict) {
+  if (verdict.kind == core::HeadVerdict::Kind::kWaitUntil) return verdict.until;
+  if (!line_.is_empty()) return std::nullopt;
+  // Once: a stream that rests lets the output rest.
+  return std::exchange(last_due_, std::nullopt);
+}
+
+void OutputLoop::wait_for_reports(Section& section,
+                                  const core::HeadVerdict& verdict) {
+  Section::Alarms alarms;
+  const std::optional<core::RunningTime> wake_up = decide_wake_up(verdict);
+  if (wake_up) alarms.until = time_.to_monotonic(*wake_up);
+  if (alarms.until) alarms.until_due = wake_up;
+  if (verdict.kind == core::HeadVerdict::Kind::kWaitUntil && !alarms.until) {
+    alarms.clock_wait = time_.new_wait(verdict.until);
+    if (!alarms.clock_wait) return;  // left PLAYING just now
+  }
+  const bool is_left_waiting = line_.has_left_waiting();
+  if (is_left_waiting)
+    alarms.until =
+        std::min(alarms.until.value_or(MonotonicTime::max()),
+                 steady_clock::now() + core::WakePolicy::kLongestWait);
+  section.sleep_on_reports(alarms);
+  // What was left waiting for a running worker has waited long enough.
+  if (is_left_waiting && line_.has_left_waiting()) line_.assign_left_waiting();
+}
+
+void OutputLoop::wait_for_head(Section& section,
+                               const core::HeadVerdict& verdict) {
+  if (wakes_.reports()) {
+    wait_for_reports(section, verdict);
+  } else if (verdict.kind == core::HeadVerdict::Kind::kWaitUntil) {
+    // Null: left PLAYING just now, so it is judged again without time.
+    if (const ClockIdPtr wait = time_.new_wait(verdict.until))
+      section.sleep_on_clock(wait.get());
+  } else if (!line_.has_left_waiting()) {
+    section.sleep();
+  } else if (!section.sleep_for(core::WakePolicy::kLongestWait)) {
+    // What was left waiting for a running worker has waited long enough.
+    line_.assign_left_waiting();
+  }
+}
+
+// ---- Releasing -------------------------------------------------------------
+
+// What the stage gave before its question goes first: the answer may depend on
+// its caps.
+void OutputLoop::ask_downstream(Section& section) {
+  LineEntry& head = line_.head();
+  Question* question = head.question;
+  GstQuery* query = question->begin();
+  const std::shared_ptr<const StickyState> sticky = head.sticky;
+  const bool is_upstreams = head.kind == LineEntry::Kind::kQuestion;
+  const core::Sequence sequence = head.record.sequence;
+  std::swap(outputs_, head.outputs);
+  section.unlock();
+  const GstFlowReturn flow = output_.push_part(outputs_, *sticky);
+  const bool result = flow == GST_FLOW_OK && output_.query(query);
+  section.lock();
+  line_.take_flow(flow);
+  question->answer(result, wakes_);
+  LineEntry* same = line_.find(sequence);
+  if (same == nullptr) return;
+  same->question = nullptr;
+  if (is_upstreams) line_.pop();
+}
+
+void OutputLoop::release_event(Section& section) {
+  LineEntry& head = line_.head();
+  EventPtr event = std::move(head.event);
+  const std::shared_ptr<const StickyState> sticky = head.sticky;
+  line_.pop();
+  section.unlock();
+  output_.push_event(std::move(event), *sticky);
+  section.lock();
+}
+
+void OutputLoop::release_answer() {
+  LineEntry& head = line_.head();
+  if (head.stage_question != nullptr)
+    head.stage_question->answer(std::move(head.allocation), wakes_);
+  line_.pop();
+}
+
+void OutputLoop::release_result(Section& section) {
+  LineEntry& head = line_.head();
+  std::swap(outputs_, head.outputs);
+  const std::shared_ptr<const StickyState> sticky = head.sticky;
+  EventPtr event = std::move(head.event);
+  core::FrameRecord record = head.record;
+  record.due = line_.due_of(head);
+  const bool is_frame = head.kind == LineEntry::Kind::kFrame;
+  const GstFlowReturn stage_flow = head.flow;
+  const core::LatePolicy policy = line_.late_policy();
+  last_due_ = record.due;
+  line_.pop();
+  section.unlock();
+
+  const bool is_eos = event && GST_EVENT_TYPE(event.get()) == GST_EVENT_EOS;
+  const bool lacks_eos = is_eos && !has_eos(outputs_);
+  const bool keeps_last = record.due && (policy == core::LatePolicy::kRepeat ||
+                                         (policy == core::LatePolicy::kBypass &&
+                                          !OrderedOutput::keeps_caps(*sticky)));
+  stamp_departure(record);
+  GstFlowReturn flow = output_.push_result(outputs_, *sticky, keeps_last);
+  if (lacks_eos) output_.push_event(std::move(event), *sticky);
+  if (flow == GST_FLOW_OK) flow = stage_flow;
+  const bool is_applied =
+      stage_flow == GST_FLOW_OK || stage_flow == GST_FLOW_EOS;
+  record.action = is_applied ? core::Action::kApplied : core::Action::kDropped;
+  record.cause = is_applied ? core::Cause::kNone : core::Cause::kStageError;
+
+  section.lock();
+  if (is_frame) line_.account(record, flow);
+}
+
+void OutputLoop::release_overdue(Section& section, core::Cause cause) {
+  LineEntry& head = line_.head();
+  line_.abandon_head();
+  Frame original = std::move(head.frame);
+  const std::shared_ptr<const StickyState> sticky = head.sticky;
+  const Stamps stamps = head.stamps;
+  const std::optional<core::RunningTime> r = head.running_time;
+  core::FrameRecord record = head.record;
+  record.due = line_.due_of(head);
+  record.cause = cause;
+  const core::LatePolicy policy = line_.late_policy();
+  const bool is_live = line_.due_inputs().is_live;
+  line_.pop();
+  section.unlock();
+
+  const std::optional<core::RunningTime> left = stamp_departure(record);
+  record.action =
+      core::decide_substitute(policy, output_.substitutes(original, *sticky));
+  GstFlowReturn flow = GST_FLOW_OK;
+  if (record.action == core::Action::kBypassed) {
+    flow = output_.push_original(std::move(original), *sticky);
+  } else if (record.action == core::Action::kRepeated) {
+    flow = output_.repeat(stamps, *sticky);
+  } else {
+    output_.drop(stamps, *sticky);
+  }
+  // It may be possible yet, while the stage has not chosen its caps.
+  if (policy == core::LatePolicy::kBypass &&
+      record.action != core::Action::kBypassed &&
+      sticky->epoch()->output_caps())
+    say_no_bypass_once(record.action);
+
+  section.lock();
+  line_.account(record, flow);
+  const core::FrameSums sums = line_.sums();
+  section.unlock();
+  GstMessage* message = new_qos(
+      owner_, stamps, *sticky, r, is_live,
+      left && record.due ? *left - *record.due : core::Duration(), sums);
+  gst_element_post_message(owner_, message);
+  section.lock();
+}
+
+std::optional<core::RunningTime> OutputLoop::stamp_departure(
+    core::FrameRecord& record) const {
+  record.departure = steady_clock::now();
+  if (!record.due) return std::nullopt;
+  const std::optional<core::RunningTime> now = time_.now();
+  record.late = core::is_late(record.due, now);
+  return now;
+}
+
+void OutputLoop::say_no_bypass_once(core::Action instead) {
+  if (std::exchange(has_said_no_bypass_, true)) return;
+  GST_ELEMENT_WARNING(
+      owner_, STREAM, FORMAT,
+      ("A frame that is overdue cannot go past the stage and is %s instead.",
+       core::to_string(instead)),
+      ("late-policy=bypass needs a stage whose output caps are its input caps, "
+       "and a memory layout that downstream takes; set late-policy to what you "
+       "want to see instead."));
+}
+
+}  // namespace dispatch::stage
