@@ -12,6 +12,7 @@
 // streaming thread; run_output() on the src pad's; on_finished() and
 // query_downstream() on the workers', or, where ends are found in reports, on
 // those two; the others on any.
+// Ownership: of its parts; workers and reports are shared with who made them.
 // Failure: the flow that downstream or the stage returned comes back from the
 // next submit().
 //

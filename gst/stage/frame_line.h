@@ -9,6 +9,7 @@
 // pushing (ordered_output). What decides is in gst/core.
 // Thread: confined: everything but making one needs a Section of its Wakes.
 // What the line has for other threads to do, it says to the Wakes.
+// Ownership: of what stands in it; what leaves is moved out of the head.
 // Failure: the flow that downstream or the stage returned is kept for the next
 // frame that comes.
 //

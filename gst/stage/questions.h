@@ -11,6 +11,8 @@
 // borrows it, and has let go of it when it has been answered.
 #pragma once
 
+#include <utility>
+
 #include "stage/ptr.h"
 #include "stage/wakes.h"
 
@@ -34,7 +36,7 @@ class Question {
   // Nobody is going to ask downstream. Nothing, if it has been answered.
   void refuse(Wakes& wakes);
 
-  // Until it has been answered. False: not by downstream.
+  // Until it has been answered. What downstream said; false if it was refused.
   bool wait(Section& section) const;
 
  private:

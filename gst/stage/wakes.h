@@ -10,6 +10,8 @@
 // Thread: three kinds of threads sleep here: the submitter (upstream's, for
 // room), questioners (upstream's and workers', for an answer) and the output.
 // Everything but making a Section needs one.
+// Ownership: of jobs until their workers have them; who made the workers shares
+// them and their reports.
 //
 // Lock order: a pad's stream lock, then this lock, then an Epoch's,
 // PipelineTime's or a worker's. It is never held while pushing, querying,
@@ -20,6 +22,7 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <utility>
 #include <vector>
 
 #include "core/instant.h"
