@@ -53,12 +53,11 @@ class FieldBuilder {
  private:
   template <typename Tag, typename Write>
   void append(Tag tag, std::size_t value_bytes, Write write) {
-    const std::size_t padded = (value_bytes + 7) / 8 * 8;
-    const std::size_t start = bytes_.size();
-    bytes_.resize(start + sizeof(core::FieldHeader) + padded);
-    core::FieldWriter to{std::span<std::byte>(bytes_).subspan(start)};
+    core::FieldWriter to(add_space(value_bytes));
     write(to, static_cast<std::uint16_t>(tag));
   }
+  // For a field with a value of so many bytes.
+  std::span<std::byte> add_space(std::size_t value_bytes);
 
   std::vector<std::byte> bytes_;
 };
