@@ -116,9 +116,9 @@ bool JobExchange::has_jobs() const {
   return !in_flight_.empty();
 }
 
-JobExchange::Progress JobExchange::progress() const {
+std::uint64_t JobExchange::submitted() const {
   const std::lock_guard lock(mutex_);
-  return {.submitted = submitted_, .taken = taken_};
+  return submitted_;
 }
 
 void JobExchange::set_dispatcher_sleeps(bool sleeps) {

@@ -81,12 +81,8 @@ class JobExchange {
   void flush();
   bool is_flushed(std::uint64_t number) const;
   bool has_jobs() const;
-  // How far it has come: the commands with numbers up to these.
-  struct Progress {
-    std::uint64_t submitted = 0;
-    std::uint64_t taken = 0;
-  };
-  Progress progress() const;
+  // How many commands there have been; their numbers begin with 1.
+  std::uint64_t submitted() const;
 
   // Whether take_ended() would find something.
   bool has_ended() const;

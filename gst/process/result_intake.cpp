@@ -54,7 +54,7 @@ bool ResultIntake::read(InFlight& flight, const TakenReport& taken,
       decode_answer(answer->value, flight.job.query.get()))
     result.answer = std::move(flight.job.query);
   const auto buffers = static_cast<unsigned>(flight.inputs.size());
-  if ((report.flags & protocol::kKeepsInputs) != 0 && !keep_inputs(flight)) {
+  if (!settle_inputs(flight, (report.flags & protocol::kKeepsInputs) != 0)) {
     wrong = "kept inputs";
     return false;
   }
@@ -116,31 +116,25 @@ JobResult ResultIntake::fail(InFlight flight) {
   return result;
 }
 
-// False: these are too many.
-bool ResultIntake::keep_inputs(InFlight& flight) {
+// False: those that are kept are too many.
+bool ResultIntake::settle_inputs(InFlight& flight, bool are_kept) {
   const std::lock_guard lock(mutex_);
-  const auto [place, is_new] =
-      inputs_.kept.try_emplace(flight.number, stage::Frame());
-  if (is_new) {
-    if (inputs_.kept.size() > protocol::kMaxKeptInputs) {
-      inputs_.kept.erase(place);
-      return false;
-    }
-    place->second = std::move(flight.job.frame);
-  } else {
-    inputs_.kept.erase(place);
-  }
+  settled_ = flight.number;
+  const bool are_released = inputs_.kept.erase(flight.number) != 0;
+  if (!are_kept || are_released) return true;
+  if (inputs_.kept.size() == protocol::kMaxKeptInputs) return false;
+  inputs_.kept.emplace(flight.number, std::move(flight.job.frame));
   return true;
 }
 
-void ResultIntake::on_inputs_released(std::uint64_t number, bool is_taken) {
+void ResultIntake::on_inputs_released(std::uint64_t number) {
   stage::Frame frame;  // let go of without the lock
   const std::lock_guard lock(mutex_);
   const auto place = inputs_.kept.find(number);
   if (place != inputs_.kept.end()) {
     frame = std::move(place->second);
     inputs_.kept.erase(place);
-  } else if (!is_taken) {
+  } else if (number > settled_) {
     inputs_.kept.try_emplace(number, stage::Frame());
   }
 }

@@ -51,9 +51,9 @@ class ResultIntake {
   // is kept until it is gone.
   stage::JobResult fail(InFlight flight);
 
-  // The worker has let go of the inputs of that command. `is_taken`: its report
-  // has been.
-  void on_inputs_released(std::uint64_t number, bool is_taken);
+  // The worker has let go of the inputs of that command, which it has been
+  // given. It may say so before its report is read.
+  void on_inputs_released(std::uint64_t number);
 
   // All that the process may still touch, though its report has been read.
   struct Inputs {
@@ -67,7 +67,7 @@ class ResultIntake {
 
  private:
   void refuse_copy(stage::JobResult& result, bool is_for_want_of_memory) const;
-  bool keep_inputs(InFlight& flight);
+  bool settle_inputs(InFlight& flight, bool are_kept);
 
   const ProcessHost& host_;
   const std::string name_;
@@ -76,7 +76,9 @@ class ResultIntake {
   const ProcessLife& life_;
 
   std::mutex mutex_;
-  Inputs inputs_;  // under mutex_
+  // Under mutex_:
+  Inputs inputs_;
+  std::uint64_t settled_ = 0;  // the last command whose report has been read
 };
 
 }  // namespace dispatch::process

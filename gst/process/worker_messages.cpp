@@ -116,11 +116,10 @@ MessageFields WorkerMessages::on_report(const IncomingMessage& message,
 MessageFields WorkerMessages::on_inputs_released(const IncomingMessage& message,
                                                  std::string& wrong) {
   const std::uint64_t number = message.number(protocol::kFieldNumber);
-  const JobExchange::Progress progress = to_.exchange.progress();
-  if (number == 0 || number > progress.submitted)
+  if (number == 0 || number > to_.exchange.submitted())
     wrong = "number";
   else
-    to_.intake.on_inputs_released(number, number <= progress.taken);
+    to_.intake.on_inputs_released(number);
   return {};
 }
 

@@ -69,6 +69,7 @@ TEST(Events, StayBetweenTheirFrames) {
   sut.push_event(custom("after-caps"));
   sut.push(7);
   gate.wait_until_seen(8 - 1);
+  sut.out().wait_for("stream-start");
   EXPECT_EQ(sut.out().lines(), (Lines{"stream-start"}))
       << "something passed a frame that is not done";
   gate.open();
@@ -156,6 +157,7 @@ TEST(Events, EosDrainsEverything) {
   sut.push_range(0, 6);
   sut.push_eos();
   gate.wait_until_holding(2);
+  sut.out().wait_for("stream-start");
   EXPECT_EQ(sut.out().lines(), (Lines{"stream-start"}));
   gate.open();
   sut.out().wait_for("eos");
