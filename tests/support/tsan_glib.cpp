@@ -53,6 +53,26 @@ void destroy_call(gpointer user_data) {
   delete call;
 }
 
+// A call on the thread of a main loop.
+struct TimedCall {
+  GSourceFunc function;
+  gpointer user_data;
+  GDestroyNotify destroy;
+};
+
+gboolean make_timed_call(gpointer user_data) {
+  __tsan_acquire(user_data);
+  const auto* call = static_cast<TimedCall*>(user_data);
+  return call->function(call->user_data);
+}
+
+void destroy_timed_call(gpointer user_data) {
+  __tsan_acquire(user_data);
+  const auto* call = static_cast<TimedCall*>(user_data);
+  if (call->destroy != nullptr) call->destroy(call->user_data);
+  delete call;
+}
+
 // What the threads of a pool do.
 struct PoolWork {
   GFunc function;
@@ -137,6 +157,20 @@ void gst_mini_object_unref(GstMiniObject* object) {
   NEXT(gst_mini_object_unref);
   count(object);
   real(object);
+}
+
+// Other sources have a function of another type, and wait for a descriptor: of
+// that ThreadSanitizer knows.
+void g_source_set_callback(GSource* source, GSourceFunc function,
+                           gpointer user_data, GDestroyNotify destroy) {
+  NEXT(g_source_set_callback);
+  if (source->source_funcs != &g_timeout_funcs) {
+    real(source, function, user_data, destroy);
+    return;
+  }
+  auto* call = new TimedCall{function, user_data, destroy};
+  __tsan_release(call);
+  real(source, make_timed_call, call, destroy_timed_call);
 }
 
 void g_async_queue_push(GAsyncQueue* queue, gpointer item) {
