@@ -30,6 +30,8 @@ constexpr auto kEndPatience = std::chrono::seconds(2);
 // misses.
 constexpr std::uint64_t kMostAutomaticBytes = std::uint64_t{4} << 30;
 constexpr std::size_t kMaxCapsAnswers = 16;
+// Between two looks whether anything is under way.
+constexpr core::Duration kReturnPatience = std::chrono::milliseconds(5);
 
 void init_debug() {
   static const bool done = [] {
@@ -208,6 +210,7 @@ std::optional<Problem> ProcessWorkers::build(stage::ParsedStage,
   bell_ = std::make_shared<ReportBell>(bell.take(), setup.spin);
   io_ = std::make_unique<IoThread>("shmd:messages");
   negotiation_ = plan.negotiation;
+  listener_ = plan.listener;
   std::optional<Problem> problem = start_all(plan, setup);
   bell_->set_workers(workers(), plan.listener);
   return problem;
@@ -346,6 +349,21 @@ bool ProcessWorkers::reserve_inputs(const stage::Frame& frame) {
   return there || say_no_frames(there.error(), frames);
 }
 
+// Where all slots are taken, those of frames that are under way come back: what
+// a stage lets through is copied out of its slot then.
+BufferPtr ProcessWorkers::bring_in(GstBuffer* buffer,
+                                   std::uint64_t& copied_bytes,
+                                   os::Error& why) {
+  while (true) {
+    const bool had_frames = listener_->has_frames();
+    BufferPtr reachable =
+        slots_.bring_in(stage::share(buffer), copied_bytes, &why);
+    if (reachable || !had_frames || is_interrupted_) return reachable;
+    // The output may be busy with downstream.
+    if (!bell_->take()) slots_.wait_for_return(kReturnPatience);
+  }
+}
+
 std::optional<stage::Frame> ProcessWorkers::bring_in(stage::Frame frame,
                                                      Copied& copied) {
   // Upstream goes on when only its query has failed.
@@ -358,8 +376,7 @@ std::optional<stage::Frame> ProcessWorkers::bring_in(stage::Frame frame,
   frame.map([&](BufferPtr buffer) {
     if (!is_complete) return buffer;
     std::uint64_t bytes = 0;
-    BufferPtr reachable =
-        slots_.bring_in(stage::share(buffer.get()), bytes, &why);
+    BufferPtr reachable = bring_in(buffer.get(), bytes, why);
     if (bytes != 0) ++copied.buffers;
     copied.bytes += bytes;
     is_complete = reachable != nullptr;

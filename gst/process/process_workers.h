@@ -87,6 +87,8 @@ class ProcessWorkers final : public stage::Workers {
   bool query_caps(ProcessWorker& worker, bool is_at_output,
                   GstQuery* query) const;
   bool refuse_copy();
+  BufferPtr bring_in(GstBuffer* buffer, std::uint64_t& copied_bytes,
+                     os::Error& why);
   bool reserve_inputs(const stage::Frame& frame);
   bool say_no_frames(const os::Error& why, unsigned frames);
   bool query_beyond(bool is_at_output, GstQuery* query) const;
@@ -104,6 +106,7 @@ class ProcessWorkers final : public stage::Workers {
   std::unique_ptr<IoThread> io_;
   std::shared_ptr<ReportBell> bell_;
   std::shared_ptr<stage::Negotiation> negotiation_;
+  std::shared_ptr<stage::WorkerListener> listener_;
 
   mutable std::mutex mutex_;
   ProcessSettings settings_;                             // under mutex_

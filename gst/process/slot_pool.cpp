@@ -223,6 +223,27 @@ ObjectPtr<GstBufferPool> make_slot_pool(GstAllocator* allocator, GstCaps* caps,
   return pool;
 }
 
+MemoryPtr take_unused_slot(GstBufferPool* pool, std::uint64_t bytes) {
+  const bool is_ours =
+      pool != nullptr &&
+      (G_TYPE_CHECK_INSTANCE_TYPE(pool,
+                                  gst_dispatch_video_slot_pool_get_type()) ||
+       G_TYPE_CHECK_INSTANCE_TYPE(pool, gst_dispatch_slot_pool_get_type()));
+  if (!is_ours) return nullptr;
+  GstBuffer* acquired = nullptr;
+  GstBufferPoolAcquireParams params{};
+  params.flags = GST_BUFFER_POOL_ACQUIRE_FLAG_DONTWAIT;
+  if (gst_buffer_pool_acquire_buffer(pool, &acquired, &params) != GST_FLOW_OK)
+    return nullptr;
+  const BufferPtr buffer(acquired);
+  MemoryPtr memory(gst_buffer_get_memory(buffer.get(), 0));
+  if (!memory || !is_slot(memory.get()) || memory->maxsize < with_spare(bytes))
+    return nullptr;
+  // The pool forgets a buffer without its memory.
+  gst_buffer_remove_all_memory(buffer.get());
+  return memory;
+}
+
 std::uint64_t bytes_with(const GstAllocationParams& params,
                          std::uint64_t bytes) {
   return params.prefix + bytes + params.padding;

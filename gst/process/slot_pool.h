@@ -25,6 +25,10 @@ ObjectPtr<GstBufferPool> make_slot_pool(GstAllocator* allocator, GstCaps* caps,
                                         unsigned bytes, unsigned min_buffers,
                                         const GstAllocationParams& params);
 
+// A slot of `bytes` that lies unused in `pool` (nullable, of any kind; transfer
+// none), whose upstream is not served meanwhile. Null: there is none.
+MemoryPtr take_unused_slot(GstBufferPool* pool, std::uint64_t bytes);
+
 // What a slot has to have for that.
 std::uint64_t bytes_with(const GstAllocationParams& params,
                          std::uint64_t bytes);

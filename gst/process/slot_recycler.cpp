@@ -89,6 +89,12 @@ bool SlotRecycler::wait(unsigned seen) {
   return returns_ != seen && !is_interrupted_;
 }
 
+void SlotRecycler::wait_for_return(core::Duration longest) {
+  std::unique_lock lock(mutex_);
+  changed_.wait_for(lock, longest,
+                    [&, seen = returns_] { return returns_ != seen; });
+}
+
 void SlotRecycler::interrupt(bool on) {
   const std::lock_guard lock(mutex_);
   is_interrupted_ = on;

@@ -14,6 +14,7 @@
 #include <map>
 #include <mutex>
 
+#include "core/instant.h"
 #include "process/slot_memory.h"
 
 namespace dispatch::process {
@@ -44,6 +45,8 @@ class SlotRecycler final : public MemoryHome,
   // false: nothing is out, or interrupted.
   unsigned returns() const;
   bool wait(unsigned seen);
+  // Sleeps until one comes home, or for so long.
+  void wait_for_return(core::Duration longest);
   // Ends waits until interrupt(false).
   void interrupt(bool on);
 

@@ -90,6 +90,10 @@ os::Result<MemoryPtr> SlotSupply::take_for_copy(std::uint64_t bytes) {
   }
 }
 
+void SlotSupply::wait_for_return(core::Duration longest) {
+  offered()->wait_for_return(longest);
+}
+
 bool SlotSupply::leaves_room_for_copies(std::uint64_t bytes) const {
   const std::lock_guard lock(mutex_);
   return copies_->count(0) != 0 ||

@@ -11,6 +11,7 @@
 #include <memory>
 #include <mutex>
 
+#include "core/instant.h"
 #include "process/slot_recycler.h"
 
 namespace dispatch::process {
@@ -39,6 +40,8 @@ class SlotSupply final : public SlotSource {
   // that is out where the bound allows no new one. The error says why there can
   // be no new one, and none is out; or it is nothing: interrupted.
   os::Result<MemoryPtr> take_for_copy(std::uint64_t bytes);
+  // Sleeps until upstream gives a slot back, or for so long.
+  void wait_for_return(core::Duration longest);
   // Whether a slot of `bytes` for something else would leave at least one for
   // copies, without which a frame in other memory could not go on.
   bool leaves_room_for_copies(std::uint64_t bytes) const;

@@ -239,14 +239,23 @@ BufferPtr SlotStore::bring_in(BufferPtr buffer, std::uint64_t& copied_bytes,
   copied_bytes = 0;
   if (is_all_shared(buffer.get())) return buffer;
   const gsize bytes = gst_buffer_get_size(buffer.get());
-  auto slot = impl_->supply->take_for_copy(bytes);
-  if (!slot) {
-    if (why != nullptr) *why = slot.error();
-    return nullptr;
+  // Its pool had none left when upstream asked; it may have one now.
+  MemoryPtr memory = take_unused_slot(buffer->pool, bytes);
+  if (!memory) {
+    auto slot = impl_->supply->take_for_copy(bytes);
+    if (!slot) {
+      if (why != nullptr) *why = slot.error();
+      return nullptr;
+    }
+    memory = slot.take();
   }
-  BufferPtr copy = copy_into_slot(buffer.get(), slot.take());
+  BufferPtr copy = copy_into_slot(buffer.get(), std::move(memory));
   if (copy) copied_bytes = bytes;
   return copy;
+}
+
+void SlotStore::wait_for_return(core::Duration longest) {
+  impl_->supply->wait_for_return(longest);
 }
 
 bool SlotStore::is_short(unsigned buffers) const {

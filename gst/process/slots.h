@@ -21,6 +21,7 @@
 
 #include <gst/allocators/gstfdmemory.h>
 
+#include "core/instant.h"
 #include "core/worker_protocol.h"
 #include "os/memfd.h"
 #include "stage/ptr.h"
@@ -143,6 +144,9 @@ class SlotStore {
   // Whether slots are about to run out: a frame of so many buffers that leaves
   // unchanged had better not take its own along.
   bool is_short(unsigned buffers) const;
+  // Sleeps until a frame that upstream has put into a slot lets go of it, or
+  // for so long.
+  void wait_for_return(core::Duration longest);
   // Ends waits in bring_in() until interrupt(false).
   void interrupt(bool on);
 

@@ -179,6 +179,11 @@ bool Dispatcher::is_interrupting() const {
   return line_.is_ended();
 }
 
+bool Dispatcher::has_frames() const {
+  const Section section(wakes_);
+  return !line_.is_empty();
+}
+
 bool Dispatcher::query_downstream(core::Sequence sequence, GstQuery* query,
                                   Outputs& so_far) {
   Section section(wakes_);

@@ -89,6 +89,7 @@ class Dispatcher final : public WorkerListener, public OrderedQuery {
   void on_finished(Worker& worker, core::Sequence sequence,
                    JobResult& result) override;
   bool is_interrupting() const override;
+  bool has_frames() const override;
   bool query_downstream(core::Sequence sequence, GstQuery* query,
                         Outputs& so_far) override;
 

@@ -78,6 +78,9 @@ class WorkerListener {
                            JobResult& result) = 0;
   // A flush or a stop goes on: a job may end with FLUSHING.
   virtual bool is_interrupting() const = 0;
+  // Something is under way: it waits for a worker, is with one, or waits to
+  // leave.
+  virtual bool has_frames() const = 0;
 };
 
 }  // namespace dispatch::stage

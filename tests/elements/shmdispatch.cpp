@@ -723,6 +723,17 @@ TEST(MaxBytes, ThatJustSufficesGivesEachWorkerAResult) {
     }
 }
 
+// Downstream keeps frames themselves, not results: upstream waits for those
+// that are under way.
+TEST(MaxBytes, ThatJustSufficesDoesSoWhereFramesAreLetThrough) {
+  Pipeline pipeline(with_least("stage=identity ", kLeastBytes,
+                               "queue ! fakesink sync=true"));
+  EXPECT_TRUE(pipeline.run_to_eos()) << pipeline.error();
+  const ElementPtr element = pipeline.by_name("sut");
+  EXPECT_EQ(Stats(element.get())["applied"], 60U);
+  EXPECT_LE(level_of(element.get()), kLeastBytes);
+}
+
 TEST(MaxBytes, ThatJustSufficesIsNamedWhereNothingMayBeCopied) {
   Pipeline pipeline(
       with_least(std::string("require-zero-copy=true ") + kNewBufferStage,
