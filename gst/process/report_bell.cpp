@@ -8,6 +8,14 @@
 
 namespace dispatch::process {
 
+namespace {
+
+// A worker can turn the bell back just when somebody rings it, and the ring is
+// not heard: this long then.
+constexpr auto kLongestSleep = std::chrono::seconds(2);
+
+}  // namespace
+
 void ReportBell::set_workers(
     std::vector<std::shared_ptr<ProcessWorker>> workers,
     std::shared_ptr<stage::WorkerListener> listener) {
@@ -52,7 +60,11 @@ void ReportBell::wait(std::uint32_t seen,
   if (!is_worth_sleeping(seen, until)) return;
   core::announce_sleep(is_waiting_);
   for (const auto& worker : workers_) worker->set_dispatcher_sleeps(true);
-  if (!has_reports()) os::futex_wait(bell_->rings, seen, until);
+  const core::MonotonicTime latest =
+      std::chrono::steady_clock::now() + kLongestSleep;
+  if (!has_reports())
+    os::futex_wait(bell_->rings, seen,
+                   std::min(until.value_or(latest), latest));
   for (const auto& worker : workers_) worker->set_dispatcher_sleeps(false);
   core::end_sleep(is_waiting_);
 }

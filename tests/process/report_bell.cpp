@@ -54,6 +54,14 @@ TEST_P(WithSpin, RingingEndsAWait) {
   ringer.join();
 }
 
+TEST(ReportBell, ThatAWorkerTurnsBackIsNotSleptOverForEver) {
+  ReportBell sut(new_bell(), core::Duration::zero());
+  const std::uint32_t seen = sut.look();
+  sut.ring();
+  sut.bell()->rings = seen;
+  EXPECT_LT(time_of_wait(sut, seen), milliseconds(60000));
+}
+
 INSTANTIATE_TEST_SUITE_P(Of, WithSpin,
                          testing::Values(milliseconds(0), milliseconds(10000)),
                          [](const auto& each) {
