@@ -239,7 +239,10 @@ void RemoteSurroundings::offer_slots(GstQuery* query) {
     gst_query_add_allocation_param(query, slots_.allocator(), &params);
   }
   GstVideoInfo info;
-  if (caps == nullptr || !gst_video_info_from_caps(&info, caps)) return;
+  // Coded frames have no size there; a pool would give empty buffers.
+  if (caps == nullptr || !gst_video_info_from_caps(&info, caps) ||
+      GST_VIDEO_INFO_SIZE(&info) == 0)
+    return;
   guint size = static_cast<guint>(GST_VIDEO_INFO_SIZE(&info));
   const bool has_pool = gst_query_get_n_allocation_pools(query) > 0;
   if (has_pool) {

@@ -127,7 +127,9 @@ INSTANTIATE_TEST_SUITE_P(
         Description{"BinBehind",
                     "identity ! ( videobalance saturation=0 ! identity )"},
         Description{"BinInABin", "( identity ! ( identity ! identity ) )"},
-        Description{"ElementThatIsABin", "autovideoconvert"}),
+        Description{"ElementThatIsABin", "autovideoconvert"},
+        // Its caps are video without a size that GStreamer knows.
+        Description{"PicturesThatAreNotRaw", "videoconvert ! rgb2bayer"}),
     [](const auto& test) { return test.param.name; });
 
 TEST(Stage, MayHaveAnOptionalSecondSinkPad) {
