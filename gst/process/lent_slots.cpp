@@ -6,6 +6,7 @@
 
 #include "core/handshake.h"
 #include "os/futex.h"
+#include "os/unique_fd.h"
 
 namespace dispatch::process {
 
@@ -173,10 +174,11 @@ bool LentSlots::is_starved() const {
   const std::lock_guard lock(mutex_);
   if (results_.empty() || ownership_.result_slots_at_worker() != 0)
     return false;
+  const SlotStore::ResultSlot& slot = *results_.begin()->second;
   return was_refused_ ||
          ownership_.result_slots() == protocol::kMaxResultSlots ||
-         !store_.has_room_for_result(worker_,
-                                     results_.begin()->second->bytes());
+         !store_.has_room_for_result(worker_, slot.bytes()) ||
+         !os::UniqueFd::duplicate(slot.fd());
 }
 
 MemoryPtr LentSlots::use(const protocol::MemoryRecord& record,

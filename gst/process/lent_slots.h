@@ -68,7 +68,7 @@ class LentSlots final : public FileWatcher,
   void take_back(const std::vector<core::SlotName>& slots);
   bool has_result_slots() const;
   // The next frame of the worker would find no result slot, and no new one can
-  // be made.
+  // be made: a bound is reached, or no file can be opened.
   bool is_starved() const;
 
   // The memory that a report names. Null: `wrong` names the wrong field.
