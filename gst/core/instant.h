@@ -8,6 +8,7 @@
 #pragma once
 
 #include <chrono>
+#include <cstdint>
 
 namespace dispatch::core {
 
@@ -26,5 +27,13 @@ using RunningTime = RunningTimeline::time_point;
 
 // The time line of this machine: CLOCK_MONOTONIC, the same in every process.
 using MonotonicTime = std::chrono::time_point<std::chrono::steady_clock>;
+
+// As nanoseconds since the clock's beginning, for another process or a meta.
+constexpr std::int64_t to_ns(MonotonicTime time) {
+  return Duration(time.time_since_epoch()).count();
+}
+constexpr MonotonicTime monotonic_from_ns(std::int64_t ns) {
+  return MonotonicTime(Duration(ns));
+}
 
 }  // namespace dispatch::core

@@ -135,7 +135,8 @@ void Channel::send_packet(MessageType type, std::uint32_t id,
       is_in_memory ? in_memory(fields) : os::UniqueFd();
   std::vector<int> all(fds.begin(), fds.end());
   if (memory && *memory) all.insert(all.begin(), memory->get());
-  Bytes bytes = with_header(header, is_in_memory ? Bytes() : fields);
+  Bytes bytes =
+      with_header(header, is_in_memory ? std::span<const std::byte>() : fields);
 
   std::function<void()> on_waiting;
   {

@@ -21,14 +21,6 @@ using stage::Job;
 using stage::JobResult;
 using std::chrono::steady_clock;
 
-namespace {
-
-std::int64_t to_ns(core::MonotonicTime time) {
-  return time.time_since_epoch().count();
-}
-
-}  // namespace
-
 CommandLoop::CommandLoop(const WorkerRegions& regions,
                          std::shared_ptr<Channel> channel,
                          stage::StageCopy& copy, WorkerSlots& slots,
@@ -159,7 +151,7 @@ void CommandLoop::run_one(const protocol::Command& command) {
   job.sequence = command.sequence;
   job.is_per_stream = (command.flags & protocol::kPerStream) != 0;
   if (command.due_ns != protocol::kNoDueTime)
-    job.due = core::MonotonicTime(core::Duration(command.due_ns));
+    job.due = core::monotonic_from_ns(command.due_ns);
   if (is_whole && job.sticky) {
     surroundings_.begin(reader_.epoch_id(), job.query.get());
     copy_.run(job, result);
@@ -210,8 +202,8 @@ void CommandLoop::report(const protocol::Command& command, JobResult& result,
   protocol::Report report;
   report.number = command.number;
   report.sequence = command.sequence;
-  report.start_ns = to_ns(result.start);
-  report.end_ns = to_ns(result.end);
+  report.start_ns = core::to_ns(result.start);
+  report.end_ns = core::to_ns(result.end);
   report.flow = std::min(result.flow, GST_FLOW_OK);  // a success is one
   report.payload_bytes = static_cast<std::uint32_t>(written.needed());
   const WorkerSlots::Copies copies = slots_.take_copies();

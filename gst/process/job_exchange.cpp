@@ -13,15 +13,10 @@
 namespace dispatch::process {
 
 namespace protocol = core::protocol;
-using core::MonotonicTime;
 using stage::Job;
 using std::chrono::steady_clock;
 
 namespace {
-
-std::int64_t to_ns(MonotonicTime time) {
-  return time.time_since_epoch().count();
-}
 
 // It is read together with what was sent over the socket before it: its
 // payload, or why the stage has failed.
@@ -32,8 +27,8 @@ bool needs_messages(const protocol::Report& report) {
 core::AwaitedReport awaited(const InFlight& flight) {
   return {.number = flight.number,
           .sequence = flight.job.sequence,
-          .submitted_ns = to_ns(flight.submitted),
-          .now_ns = to_ns(steady_clock::now())};
+          .submitted_ns = core::to_ns(flight.submitted),
+          .now_ns = core::to_ns(steady_clock::now())};
 }
 
 }  // namespace
@@ -72,7 +67,7 @@ bool JobExchange::hand_over_locked(InFlight& flight) {
   protocol::Command command;
   command.number = flight.number;
   command.sequence = flight.job.sequence;
-  if (flight.job.due) command.due_ns = to_ns(*flight.job.due);
+  if (flight.job.due) command.due_ns = core::to_ns(*flight.job.due);
   command.payload_bytes = static_cast<std::uint32_t>(flight.payload.size());
   if (flight.job.is_per_stream) command.flags |= protocol::kPerStream;
   const bool is_by_message = transport_ == protocol::Transport::kMessages;

@@ -36,10 +36,6 @@ void init_debug() {
   (void)done;
 }
 
-std::uint64_t to_ns(MonotonicTime time) {
-  return static_cast<std::uint64_t>(time.time_since_epoch().count());
-}
-
 // No result, and the stream cannot go on.
 bool is_failure(GstFlowReturn flow) {
   return flow < GST_FLOW_OK && flow != GST_FLOW_EOS;
@@ -331,7 +327,8 @@ void ProcessWorker::set_property(const ProcessWorkerSetup::Property& property) {
 
 void ProcessWorker::set_base_time(MonotonicTime base_time) {
   MessageFields fields;
-  fields.add_number(protocol::kFieldTime, to_ns(base_time));
+  fields.add_number(protocol::kFieldTime,
+                    static_cast<std::uint64_t>(core::to_ns(base_time)));
   channel_->send(protocol::kMessageClock, fields);
 }
 

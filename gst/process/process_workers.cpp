@@ -59,13 +59,11 @@ stage::CapsPtr filtered(GstCaps* caps, GstCaps* filter) {
 }
 
 bool is_shared(const stage::Frame& frame) {
-  bool is_shared = true;
+  bool are_shared = true;
   frame.for_each([&](GstBuffer* buffer) {
-    for (guint i = 0; i < gst_buffer_n_memory(buffer); ++i)
-      is_shared =
-          is_shared && shared_file_of(gst_buffer_peek_memory(buffer, i));
+    are_shared = are_shared && process::is_shared(buffer);
   });
-  return is_shared;
+  return are_shared;
 }
 
 // Memory that only one process can reach.

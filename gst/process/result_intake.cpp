@@ -11,14 +11,9 @@
 namespace dispatch::process {
 
 namespace protocol = core::protocol;
-using core::MonotonicTime;
 using stage::JobResult;
 
 namespace {
-
-MonotonicTime from_ns(std::int64_t ns) {
-  return MonotonicTime(core::Duration(ns));
-}
 
 // Its slots, or those of its inputs, go back at once, at the price of a copy
 // each.
@@ -43,8 +38,8 @@ bool ResultIntake::read(InFlight& flight, const TakenReport& taken,
                         JobResult& result, std::string& wrong) {
   const protocol::Report& report = taken.report;
   result.flow = static_cast<GstFlowReturn>(report.flow);
-  result.start = from_ns(report.start_ns);
-  result.end = from_ns(report.end_ns);
+  result.start = core::monotonic_from_ns(report.start_ns);
+  result.end = core::monotonic_from_ns(report.end_ns);
   result.copied_buffers = report.copied_buffers;
   result.copied_bytes = report.copied_bytes;
   result.outputs = std::exchange(flight.so_far, {});

@@ -175,4 +175,10 @@ std::shared_ptr<const SharedFile> shared_file_of(GstMemory* memory) {
                                     true);
 }
 
+bool is_shared(GstBuffer* buffer) {
+  for (guint i = 0; i < gst_buffer_n_memory(buffer); ++i)
+    if (!shared_file_of(gst_buffer_peek_memory(buffer, i))) return false;
+  return true;
+}
+
 }  // namespace dispatch::process

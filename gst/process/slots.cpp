@@ -89,12 +89,6 @@ void put_pool_in_front(GstQuery* query, GstBufferPool* pool,
 
 // ---- Bringing in -----------------------------------------------------------
 
-bool is_all_shared(GstBuffer* buffer) {
-  for (guint i = 0; i < gst_buffer_n_memory(buffer); ++i)
-    if (!shared_file_of(gst_buffer_peek_memory(buffer, i))) return false;
-  return true;
-}
-
 BufferPtr copy_into_slot(GstBuffer* original, MemoryPtr slot) {
   const gsize bytes = gst_buffer_get_size(original);
   GstMapInfo map;
@@ -237,7 +231,7 @@ os::Result<bool> SlotStore::reserve_frames(std::uint64_t bytes,
 BufferPtr SlotStore::bring_in(BufferPtr buffer, std::uint64_t& copied_bytes,
                               os::Error* why) {
   copied_bytes = 0;
-  if (is_all_shared(buffer.get())) return buffer;
+  if (is_shared(buffer.get())) return buffer;
   const gsize bytes = gst_buffer_get_size(buffer.get());
   // Its pool had none left when upstream asked; it may have one now.
   MemoryPtr memory = take_unused_slot(buffer->pool, bytes);

@@ -108,6 +108,8 @@ struct SharedFile {
 // a file that may shrink, or one that is no plain memory (a DMA buffer wants to
 // be synchronised). Its position in the file is memory->offset. (transfer none)
 std::shared_ptr<const SharedFile> shared_file_of(GstMemory* memory);
+// Whether all memories of `buffer` (transfer none) are such.
+bool is_shared(GstBuffer* buffer);
 
 class SlotStore {
  public:

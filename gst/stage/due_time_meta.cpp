@@ -41,7 +41,7 @@ void set_due_time(GstBuffer* buffer, core::MonotonicTime due) {
   if (meta == nullptr)
     meta = reinterpret_cast<GstDispatchDueTimeMeta*>(
         gst_buffer_add_meta(buffer, due_time_meta_info(), nullptr));
-  meta->monotonic_ns = due.time_since_epoch().count();
+  meta->monotonic_ns = core::to_ns(due);
 }
 
 const GstDispatchDueTimeMeta* due_time_of(GstBuffer* buffer) {

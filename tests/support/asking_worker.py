@@ -70,13 +70,6 @@ class AskingWorker(honest.Worker):
         super().run_payload(payload, sequence, flags, result)
 
 
-def main():
-    number = os.environ.pop('GST_DISPATCH_SOCKET', None)
-    if number is None or len(sys.argv) != 2:
-        sys.exit(__doc__)
-    honest.leave_signals_to_dispatcher()
-    AskingWorker(int(number), sys.argv[1]).run()
-
-
 if __name__ == '__main__':
-    main()
+    honest.run(lambda number: AskingWorker(number, sys.argv[1]), __doc__,
+               needs_argument=True)

@@ -443,13 +443,14 @@ def leave_signals_to_dispatcher():
         signal.signal(meant_for_dispatcher, signal.SIG_IGN)
 
 
-def main():
+def run(make_worker, usage, needs_argument=False):
+    """Runs what make_worker() makes of the number of the socket."""
     number = os.environ.pop('GST_DISPATCH_SOCKET', None)
-    if number is None:
-        sys.exit(__doc__)
+    if number is None or (needs_argument and len(sys.argv) != 2):
+        sys.exit(usage)
     leave_signals_to_dispatcher()
-    Worker(int(number)).run()
+    make_worker(int(number)).run()
 
 
 if __name__ == '__main__':
-    main()
+    run(Worker, __doc__)

@@ -8,7 +8,6 @@ each frame after its first one (`version`: when it starts), or sends instead.
 Usage: shmdispatch stage=identity worker-command="python3 lying_worker.py LIE"
 """
 
-import os
 import struct
 import sys
 
@@ -161,13 +160,6 @@ class LyingWorker(honest.Worker):
         self.channel = LyingChannel(self.channel.socket.detach(), lie)
 
 
-def main():
-    number = os.environ.pop('GST_DISPATCH_SOCKET', None)
-    if number is None or len(sys.argv) != 2:
-        sys.exit(__doc__)
-    honest.leave_signals_to_dispatcher()
-    LyingWorker(int(number), sys.argv[1]).run()
-
-
 if __name__ == '__main__':
-    main()
+    honest.run(lambda number: LyingWorker(number, sys.argv[1]), __doc__,
+               needs_argument=True)

@@ -8,9 +8,7 @@ away and puts one of the type `found` in their place.
 Usage: shmdispatch stage=identity worker-command="python3 region_worker.py"
 """
 
-import os
 import struct
-import sys
 
 import inverting_worker as honest
 
@@ -37,12 +35,5 @@ class RegionWorker(honest.Worker):
         ])))
 
 
-def main():
-    number = os.environ.pop('GST_DISPATCH_SOCKET', None)
-    if number is None:
-        sys.exit(__doc__)
-    RegionWorker(int(number)).run()
-
-
 if __name__ == '__main__':
-    main()
+    honest.run(RegionWorker, __doc__)

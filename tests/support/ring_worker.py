@@ -177,13 +177,6 @@ class CommandHere:
         return self.fields[tag]
 
 
-def main():
-    number = os.environ.pop('GST_DISPATCH_SOCKET', None)
-    if number is None:
-        sys.exit(__doc__)
-    honest.leave_signals_to_dispatcher()
-    RingWorker(int(number), sys.argv[1] if len(sys.argv) > 1 else None).run()
-
-
 if __name__ == '__main__':
-    main()
+    honest.run(lambda number: RingWorker(number, *(sys.argv[1:2] or [None])),
+               __doc__)
