@@ -149,8 +149,9 @@ ProcessWorkerSetup ProcessWorkers::make_setup(
   slots_.set_input_class(now.allow_in_place ? protocol::SlotClass::kInPlace
                                             : protocol::SlotClass::kInput);
   // What has been set already is called back at once.
-  prototype_.attach([this](const std::string& element,
-                           const std::string& property, const GValue* value) {
+  prototype_.attach(this, [this](const std::string& element,
+                                 const std::string& property,
+                                 const GValue* value) {
     g_autofree gchar* text = gst_value_serialize(value);
     if (text != nullptr) {
       set_on_all({element, property, text});
@@ -246,6 +247,14 @@ std::optional<Problem> ProcessWorkers::start_all(
       return problem;
   return std::nullopt;
 }
+
+stage::Workers::Made ProcessWorkers::make(const std::string&, unsigned) {
+  return Problem{"", ""};
+}
+
+void ProcessWorkers::let_go(stage::Worker&) {}
+
+void ProcessWorkers::lead(stage::Worker&) {}
 
 void ProcessWorkers::begin_close() {
   prototype_.detach_all();

@@ -50,6 +50,9 @@ class ProcessWorkers final : public stage::Workers {
   std::optional<stage::Problem> build(stage::ParsedStage first,
                                       stage::WorkersPlan plan) override;
   void start() override {}
+  Made make(const std::string& description, unsigned number) override;
+  void let_go(stage::Worker& worker) override;
+  void lead(stage::Worker& worker) override;
   void begin_close() override;
   void finish_close() override;
 

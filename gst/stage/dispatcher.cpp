@@ -174,6 +174,13 @@ void Dispatcher::on_finished(Worker& worker, core::Sequence sequence,
   line_.on_finished(worker, sequence, result);
 }
 
+void Dispatcher::on_lost(Worker& worker, Job job) {
+  JobResult result;
+  result.flow = GST_FLOW_ERROR;
+  const Section section(wakes_);
+  line_.on_finished(worker, job.sequence, result);
+}
+
 bool Dispatcher::is_interrupting() const {
   const Section section(wakes_);
   return line_.is_ended();

@@ -88,6 +88,7 @@ class Dispatcher final : public WorkerListener, public OrderedQuery {
   // WorkerListener, OrderedQuery
   void on_finished(Worker& worker, core::Sequence sequence,
                    JobResult& result) override;
+  void on_lost(Worker& worker, Job job) override;
   bool is_interrupting() const override;
   bool has_frames() const override;
   bool query_downstream(core::Sequence sequence, GstQuery* query,

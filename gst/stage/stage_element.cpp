@@ -115,9 +115,12 @@ bool StageElement::build_workers(const Settings& settings) {
   auto& first = std::get<ParsedStage>(parsed);
   if (!check_stage_state(settings, first.facts)) return false;
   allowance_taken_ = take_workers(settings);
-  const std::optional<Problem> problem = workers_->build(
-      std::move(first), {description, allowance_taken_,
-                         is_recognised_per_stream_, negotiation_, dispatcher_});
+  const std::optional<Problem> problem =
+      workers_->build(std::move(first), {.description = description,
+                                         .count = allowance_taken_,
+                                         .most = allowance_taken_,
+                                         .negotiation = negotiation_,
+                                         .listener = dispatcher_});
   return !problem || fail(problem->message, problem->way_out);
 }
 
@@ -488,6 +491,10 @@ void StageElement::post_copy_error(GstMessage* message) {
 
 void StageElement::on_problem(const Problem& problem) {
   fail(problem.message, problem.way_out);
+}
+
+void StageElement::on_worker_lost(Worker&, const Loss& loss) {
+  on_problem(loss.problem);
 }
 
 void StageElement::on_stage_thread(const std::string& element) {

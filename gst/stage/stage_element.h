@@ -89,6 +89,7 @@ class StageElement final : private WorkersHost {
 
  private:
   void on_problem(const Problem& problem) override;
+  void on_worker_lost(Worker& worker, const Loss& loss) override;
   void on_stage_error(const std::string& worker, const std::string& source,
                       const GError* error, const char* debug) override;
   void on_stage_thread(const std::string& element) override;

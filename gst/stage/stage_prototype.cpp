@@ -66,7 +66,7 @@ void StagePrototype::on_deep_notify(GstObject*, GstObject* origin,
 
 void StagePrototype::spread(GstObject* origin, GParamSpec* pspec) {
   const std::string element = GST_OBJECT_NAME(origin);
-  std::vector<SetFn> copies;
+  std::vector<Copy> copies;
   {
     const std::lock_guard lock(mutex_);
     const bool is_known = std::any_of(
@@ -76,16 +76,16 @@ void StagePrototype::spread(GstObject* origin, GParamSpec* pspec) {
     if (!is_known) settings_.push_back({element, pspec->name});
     copies = copies_;
   }
-  for (const SetFn& set : copies)
-    pass_on(G_OBJECT(origin), element, pspec->name, set);
+  for (const Copy& copy : copies)
+    pass_on(G_OBJECT(origin), element, pspec->name, copy.set);
 }
 
-void StagePrototype::attach(const SetFn& set) {
+void StagePrototype::attach(const void* key, const SetFn& set) {
   std::vector<Setting> settings;
   ElementPtr bin;
   {
     const std::lock_guard lock(mutex_);
-    copies_.push_back(set);
+    copies_.push_back({key, set});
     settings = settings_;
     bin = share_object(bin_.get());
   }
@@ -96,6 +96,11 @@ void StagePrototype::attach(const SetFn& set) {
       pass_on(G_OBJECT(from.get()), setting.element, setting.property.c_str(),
               set);
   }
+}
+
+void StagePrototype::detach(const void* key) {
+  const std::lock_guard lock(mutex_);
+  std::erase_if(copies_, [&](const Copy& copy) { return copy.key == key; });
 }
 
 void StagePrototype::detach_all() {

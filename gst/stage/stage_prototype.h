@@ -33,8 +33,10 @@ class StagePrototype {
   using SetFn =
       std::function<void(const std::string& element,
                          const std::string& property, const GValue* value)>;
-  // Sets on a new copy what has been set here, and from now on what will be.
-  void attach(const SetFn& set);
+  // Sets on a new copy, `key`, what has been set here, and from now on what
+  // will be.
+  void attach(const void* key, const SetFn& set);
+  void detach(const void* key);
   void detach_all();
 
  private:
@@ -51,7 +53,11 @@ class StagePrototype {
   std::string description_;
   ElementPtr bin_;
   std::vector<Setting> settings_;  // in the order in which they were first set
-  std::vector<SetFn> copies_;
+  struct Copy {
+    const void* key;
+    SetFn set;
+  };
+  std::vector<Copy> copies_;
 };
 
 }  // namespace dispatch::stage

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 #include "stage/thread_workers.h"
 
+#include <algorithm>
 #include <utility>
 
 GST_DEBUG_CATEGORY_EXTERN(stage_element_debug);
@@ -28,17 +29,18 @@ ThreadWorkers::ThreadWorkers(GstElement* bin, StagePrototype& prototype,
                              SetupFn setup)
     : bin_(bin), prototype_(prototype), setup_(std::move(setup)) {}
 
-void ThreadWorkers::add(ParsedStage stage, unsigned number,
-                        const WorkersPlan& plan) {
+std::shared_ptr<ThreadWorker> ThreadWorkers::add(ParsedStage stage,
+                                                 unsigned number) {
   auto copy = std::make_unique<StageCopy>(std::move(stage), number,
-                                          plan.negotiation, keeping_);
+                                          negotiation_, keeping_);
   GstElement* bin = copy->bin();
-  prototype_.attach(setter_for(bin));
+  prototype_.attach(bin, setter_for(bin));
   gst_bin_add(GST_BIN(bin_), bin);
   setup_(bin, number);
-  auto worker = std::make_shared<ThreadWorker>(std::move(copy), plan.listener);
+  auto worker = std::make_shared<ThreadWorker>(std::move(copy), listener_);
   const std::lock_guard lock(mutex_);
-  workers_.push_back(std::move(worker));
+  workers_.push_back(worker);
+  return worker;
 }
 
 std::optional<Problem> ThreadWorkers::build(ParsedStage first,
@@ -47,11 +49,13 @@ std::optional<Problem> ThreadWorkers::build(ParsedStage first,
     const std::lock_guard lock(mutex_);
     keeping_ = std::make_shared<core::OriginalKeeping>();
   }
-  add(std::move(first), 0, plan);
+  negotiation_ = plan.negotiation;
+  listener_ = plan.listener;
+  add(std::move(first), 0);
   for (unsigned number = 1; number < plan.count; ++number) {
     // It parsed before, and what it needs is there.
     auto next = parse_stage(plan.description);
-    add(std::move(std::get<ParsedStage>(next)), number, plan);
+    add(std::move(std::get<ParsedStage>(next)), number);
   }
   return std::nullopt;
 }
@@ -59,6 +63,87 @@ std::optional<Problem> ThreadWorkers::build(ParsedStage first,
 void ThreadWorkers::start() {
   for (const auto& worker : workers_) worker->start();
 }
+
+// ---- One more, one less ----------------------------------------------------
+
+Workers::Made ThreadWorkers::make(const std::string& description,
+                                  unsigned number) {
+  auto parsed = parse_stage(description);
+  if (auto* error = std::get_if<StageError>(&parsed))
+    return Problem{error->message, "stage=\"" + description + "\""};
+  {
+    const std::lock_guard lock(mutex_);
+    making_ = "worker" + std::to_string(number);
+    refusal_.reset();
+  }
+  const std::shared_ptr<ThreadWorker> worker =
+      add(std::move(std::get<ParsedStage>(parsed)), number);
+  const bool is_started = start_made(*worker);
+  std::optional<Problem> refusal;
+  {
+    const std::lock_guard lock(mutex_);
+    making_.clear();
+    refusal = std::exchange(refusal_, std::nullopt);
+  }
+  if (is_started && !refusal) return worker;
+  let_go(*worker);
+  return refusal.value_or(
+      Problem{"worker" + std::to_string(number) + " does not start.",
+              "An element of the stage refuses to change state, or there is no "
+              "thread to be had."});
+}
+
+bool ThreadWorkers::start_made(ThreadWorker& worker) {
+  return gst_element_sync_state_with_parent(worker.copy().bin()) &&
+         worker.start();
+}
+
+bool ThreadWorkers::refuse_made(const std::string& worker,
+                                const Problem& problem) {
+  const std::lock_guard lock(mutex_);
+  if (making_.empty() || worker != making_) return false;
+  if (!refusal_) refusal_ = problem;
+  return true;
+}
+
+void ThreadWorkers::let_go(Worker& worker) {
+  std::shared_ptr<ThreadWorker> gone;
+  {
+    const std::lock_guard lock(mutex_);
+    const auto place =
+        std::find_if(workers_.begin(), workers_.end(),
+                     [&](const auto& known) { return known.get() == &worker; });
+    if (place == workers_.end()) return;
+    gone = std::move(*place);
+    workers_.erase(place);
+  }
+  prototype_.detach(gone->copy().bin());
+  take_out(*gone);
+}
+
+// Out of the element; a busy one takes itself down when it comes back.
+void ThreadWorkers::take_out(ThreadWorker& worker) {
+  GstElement* bin = worker.copy().bin();
+  gst_element_set_locked_state(bin, TRUE);
+  if (worker.finish()) {
+    gst_element_set_state(bin, GST_STATE_NULL);
+  } else {
+    GST_INFO_OBJECT(bin_, "worker %u is busy and set aside", worker.number());
+    worker.flush();
+  }
+  gst_bin_remove(GST_BIN(bin_), bin);
+}
+
+void ThreadWorkers::lead(Worker& worker) {
+  const std::lock_guard lock(mutex_);
+  const auto place =
+      std::find_if(workers_.begin(), workers_.end(),
+                   [&](const auto& known) { return known.get() == &worker; });
+  if (place != workers_.end())
+    std::rotate(workers_.begin(), place, std::next(place));
+}
+
+// ---- End -------------------------------------------------------------------
 
 void ThreadWorkers::begin_close() {
   for (const auto& worker : workers_) {

@@ -28,10 +28,14 @@ class ThreadWorkers final : public Workers {
   ThreadWorkers(GstElement* bin, StagePrototype& prototype, SetupFn setup);
 
   // Copies are children of the bin afterwards and follow its state. A copy that
-  // is busy when the element closes leaves the bin and takes itself down when
-  // it comes back.
+  // is busy when it is let go of, or the element closes, leaves the bin and
+  // takes itself down when it comes back.
   std::optional<Problem> build(ParsedStage first, WorkersPlan plan) override;
   void start() override;
+  Made make(const std::string& description, unsigned number) override;
+  bool refuse_made(const std::string& worker, const Problem& problem) override;
+  void let_go(Worker& worker) override;
+  void lead(Worker& worker) override;
   void begin_close() override;
   void finish_close() override;
 
@@ -45,7 +49,9 @@ class ThreadWorkers final : public Workers {
   bool event_at_output(EventPtr event) const override;
 
  private:
-  void add(ParsedStage stage, unsigned number, const WorkersPlan& plan);
+  std::shared_ptr<ThreadWorker> add(ParsedStage stage, unsigned number);
+  bool start_made(ThreadWorker& worker);
+  void take_out(ThreadWorker& worker);
   std::shared_ptr<ThreadWorker> front() const;
 
   GstElement* const bin_;
@@ -54,6 +60,10 @@ class ThreadWorkers final : public Workers {
   mutable std::mutex mutex_;
   std::vector<std::shared_ptr<ThreadWorker>> workers_;  // under mutex_
   std::shared_ptr<core::OriginalKeeping> keeping_;      // under mutex_
+  std::shared_ptr<Negotiation> negotiation_;
+  std::shared_ptr<WorkerListener> listener_;
+  std::string making_;              // the name of its copy; under mutex_
+  std::optional<Problem> refusal_;  // of what is being made; under mutex_
 };
 
 }  // namespace dispatch::stage

@@ -10,6 +10,7 @@
 
 #include <memory>
 #include <optional>
+#include <string>
 
 #include "core/frame_record.h"
 #include "core/instant.h"
@@ -65,6 +66,9 @@ class Worker {
   // Ends what blocks inside the stage. Before its next job the worker brings
   // its stage back to a flowing state.
   virtual void flush() = 0;
+  // Ends it by force: what it has comes back by WorkerListener::on_lost(), and
+  // the host is told. False: it cannot be, it is a thread.
+  virtual bool kill(const std::string& why) { return false; }
 };
 
 // What a worker tells. Called on the worker's own thread, no lock held.
@@ -76,6 +80,9 @@ class WorkerListener {
   // when this is called, and may be handed one within the call.
   virtual void on_finished(Worker& worker, core::Sequence sequence,
                            JobResult& result) = 0;
+  // The worker came to an end with this job; it is not told of as finished. Its
+  // frame is as it came; an empty one: the stage may have written to it.
+  virtual void on_lost(Worker& worker, Job job) = 0;
   // A flush or a stop goes on: a job may end with FLUSHING.
   virtual bool is_interrupting() const = 0;
   // Something is under way: it waits for a worker, is with one, or waits to

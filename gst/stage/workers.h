@@ -13,6 +13,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <variant>
 #include <vector>
 
 #include "core/instant.h"
@@ -28,10 +29,24 @@ struct Problem {
   std::string way_out;
 };
 
+// The end of a worker that nobody wanted to end.
+struct Loss {
+  std::string worker;  // "worker0"
+  int pid = 0;
+  std::string how;  // "was killed by signal 9 (Killed)"
+  std::string log;  // the last lines that it wrote to stderr; may be empty
+  Problem problem;  // the error, if the element goes no further without it
+};
+
 // Where workers say what does not belong to a job. Thread-safe; no lock held.
 class WorkersHost {
  public:
   virtual ~WorkersHost() = default;
+
+  // It is to be let go of. Its jobs come back by WorkerListener::on_lost(),
+  // before this or after it. Told of a worker that has been made; what goes
+  // wrong before is told by make().
+  virtual void on_worker_lost(Worker& worker, const Loss& loss) = 0;
 
   // The element goes no further: told once.
   virtual void on_problem(const Problem& problem) = 0;
@@ -64,8 +79,8 @@ class Reports {
 
 struct WorkersPlan {
   std::string description;
-  unsigned count = 1;
-  bool is_per_stream = false;
+  unsigned count = 1;  // that there are at first
+  unsigned most = 1;   // that there ever are at a time
   std::shared_ptr<Negotiation> negotiation;
   std::shared_ptr<WorkerListener> listener;
 };
@@ -80,6 +95,27 @@ class Workers {
   virtual std::optional<Problem> build(ParsedStage first, WorkersPlan plan) = 0;
   // When pads and copies are in PAUSED.
   virtual void start() = 0;
+  // One more worker, for `description` (of the plan, or what replaces it), with
+  // a number that no other has. Ready for its first job; no job is given to it
+  // before it is returned. Blocks as long as the stage takes to start. On the
+  // supervisor's thread, between start() and begin_close().
+  using Made = std::variant<std::shared_ptr<Worker>, Problem>;
+  virtual Made make(const std::string& description, unsigned number) = 0;
+  // Something is wrong with worker "worker3". Whether it is being made: then
+  // that is what make() returns, and nobody else's business. Any thread.
+  virtual bool refuse_made(const std::string& worker, const Problem& problem) {
+    return false;
+  }
+  // Ends a make() that goes on, and all later ones, until build(). Any thread.
+  virtual void interrupt_make() {}
+  // Lets go of a worker: an idle one ends, a busy thread is set aside, a
+  // process that does not end is killed. What it has comes back by on_lost(),
+  // or is of no interest. Never waits for the stage. On the supervisor's
+  // thread.
+  virtual void let_go(Worker& worker) = 0;
+  // Questions to the stage are for this worker and those made after it: its
+  // description has replaced that of the others.
+  virtual void lead(Worker& worker) = 0;
   // Ends the idle ones; a busy one is not waited for.
   virtual void begin_close() = 0;
   // Lets go of the rest, when the pads are quiet.
@@ -118,7 +154,7 @@ class Workers {
     return false;
   }
 
-  // Through the stage of the first worker. False without workers too.
+  // Through the stage of a worker. False without workers too.
   virtual bool query_input(GstQuery* query) const = 0;   // as from upstream
   virtual bool query_output(GstQuery* query) const = 0;  // as from downstream
   virtual bool event_at_output(EventPtr event) const = 0;
