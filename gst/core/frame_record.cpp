@@ -37,6 +37,12 @@ const char* to_string(Cause cause) {
       return "downstream";
     case Cause::kStageError:
       return "stage-error";
+    case Cause::kStalled:
+      return "stalled";
+    case Cause::kWorkerLost:
+      return "worker-lost";
+    case Cause::kNoWorkers:
+      return "no-workers";
   }
   return "?";
 }

@@ -42,8 +42,11 @@ enum class Cause : std::uint8_t {
   kStop,            // discarded because the element stopped
   kDownstream,      // downstream had returned a flow that ends the stream
   kStageError,      // the stage returned an error, or refused the frame
+  kStalled,         // its worker is stuck: many younger results were ready
+  kWorkerLost,      // the worker that had it died
+  kNoWorkers,       // the workers died too often: none is started any more
 };
-inline constexpr std::size_t kCauseCount = 8;
+inline constexpr std::size_t kCauseCount = 11;
 
 const char* to_string(Action action);
 const char* to_string(Cause cause);

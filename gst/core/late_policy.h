@@ -27,7 +27,25 @@ struct HeadFacts {
   std::optional<RunningTime> due;  // none: it is waited for without end
   // How long before `due` it came; negative: it was already due.
   Duration slack_at_arrival{};
+  // The evidence that its worker is stuck, not slow; for a head that is started
+  // and has a due time.
+  unsigned younger_done = 0;  // results that wait behind it
+  unsigned workers = 0;       // that are active; 0: the evidence is not judged
+  Duration busy_for{};        // how long its worker has had it
+  // What a frame takes on average; none: not known, nor is the evidence judged.
+  std::optional<Duration> mean_service;
 };
+
+// A head leaves before its due time as stalled when there are this many younger
+// results for each worker,
+inline constexpr unsigned kStalledResults = 2;
+// and its worker has had it for so many times the mean. With many workers the
+// younger results come within two services, and a frame may take that;
+inline constexpr int kStalledServices = 3;
+// and for longer than the system keeps a thread from a busy CPU: the others
+// finish any number of frames of a cheap stage while one of them is held up by
+// nothing else. A budget shorter than this is left to the due time.
+inline constexpr Duration kStalledAtLeast = std::chrono::milliseconds(20);
 
 struct HeadVerdict {
   enum class Kind : std::uint8_t {
@@ -42,7 +60,9 @@ struct HeadVerdict {
 };
 
 // `now` is needed only for a frame with a due time. A frame is released
-// kReleaseAhead before it is due.
+// kReleaseAhead before it is due, or as stalled (above); `until` is the earlier
+// one of the two as far as time alone decides. More younger results are a
+// reason to ask again.
 HeadVerdict decide_head(const HeadFacts& head, LatePolicy policy,
                         std::optional<RunningTime> now);
 

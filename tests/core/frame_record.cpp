@@ -46,6 +46,9 @@ TEST(FrameRecord, CausesAreNamedAsInTheStatistics) {
   EXPECT_STREQ(to_string(Cause::kStop), "stop");
   EXPECT_STREQ(to_string(Cause::kDownstream), "downstream");
   EXPECT_STREQ(to_string(Cause::kStageError), "stage-error");
+  EXPECT_STREQ(to_string(Cause::kStalled), "stalled");
+  EXPECT_STREQ(to_string(Cause::kWorkerLost), "worker-lost");
+  EXPECT_STREQ(to_string(Cause::kNoWorkers), "no-workers");
 }
 
 TEST(FrameRecord, EveryActionAndCauseHasAName) {

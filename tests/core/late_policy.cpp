@@ -33,6 +33,17 @@ HeadFacts done_head() {
   return head;
 }
 
+// Started 30 ms ago by one of three workers in a stage that takes 10 ms, with
+// just enough younger results behind it.
+HeadFacts stalled_head() {
+  HeadFacts head = running_head();
+  head.younger_done = 6;
+  head.workers = 3;
+  head.busy_for = 30ms;
+  head.mean_service = 10ms;
+  return head;
+}
+
 TEST(LatePolicy, HeadWithAResultLeavesWithIt) {
   const HeadVerdict verdict =
       decide_head(done_head(), LatePolicy::kBypass, at(50ms));
@@ -157,6 +168,85 @@ constexpr Substitutes kBoth{.can_bypass = true, .can_repeat = true};
 constexpr Substitutes kOnlyBypass{.can_bypass = true, .can_repeat = false};
 constexpr Substitutes kOnlyRepeat{.can_bypass = false, .can_repeat = true};
 constexpr Substitutes kNeither{};
+
+TEST(LatePolicy, HeadWithManyYoungerResultsLeavesBeforeItsDueTime) {
+  const HeadVerdict verdict =
+      decide_head(stalled_head(), LatePolicy::kBypass, at(50ms));
+  EXPECT_EQ(verdict.kind, Kind::kOverdue);
+  EXPECT_EQ(verdict.cause, Cause::kStalled);
+}
+
+TEST(LatePolicy, HeadWithFewYoungerResultsIsWaitedFor) {
+  HeadFacts head = stalled_head();
+  head.younger_done = 5;
+  const HeadVerdict verdict = decide_head(head, LatePolicy::kBypass, at(50ms));
+  EXPECT_EQ(verdict.kind, Kind::kWaitUntil);
+  EXPECT_EQ(verdict.until, at(99ms));
+}
+
+TEST(LatePolicy, HeadWhoseWorkerHasHadItForAShortTimeIsWaitedForALittle) {
+  HeadFacts head = stalled_head();
+  head.busy_for = 30ms - 1ns;
+  const HeadVerdict verdict = decide_head(head, LatePolicy::kBypass, at(50ms));
+  EXPECT_EQ(verdict.kind, Kind::kWaitUntil);
+  EXPECT_EQ(verdict.until, at(50ms + 1ns));
+}
+
+TEST(LatePolicy, HeadOfACheapStageIsNotStalledWhenItsThreadMerelyHasNoCpu) {
+  HeadFacts head = stalled_head();
+  head.mean_service = 1ms;
+  head.younger_done = 1000;
+  head.busy_for = 20ms - 1ns;
+  EXPECT_EQ(decide_head(head, LatePolicy::kBypass, at(50ms)).until,
+            at(50ms + 1ns));
+  head.busy_for = 20ms;
+  EXPECT_EQ(decide_head(head, LatePolicy::kBypass, at(50ms)).cause,
+            Cause::kStalled);
+}
+
+TEST(LatePolicy, HeadIsWaitedForNoLongerThanItsDueTimeByTheEvidence) {
+  HeadFacts head = stalled_head();
+  head.mean_service = 900ms;
+  EXPECT_EQ(decide_head(head, LatePolicy::kBypass, at(50ms)).until, at(99ms));
+}
+
+TEST(LatePolicy, HeadThatIsDueIsOverdueNotStalled) {
+  EXPECT_EQ(decide_head(stalled_head(), LatePolicy::kBypass, at(99ms)).cause,
+            Cause::kOverdueRunning);
+}
+
+TEST(LatePolicy, HeadThatNoWorkerHasBegunIsNotStalled) {
+  HeadFacts head = stalled_head();
+  head.is_started = false;
+  EXPECT_EQ(decide_head(head, LatePolicy::kBypass, at(50ms)).until, at(99ms));
+}
+
+TEST(LatePolicy, EvidenceNeedsWorkersAndAMean) {
+  HeadFacts head = stalled_head();
+  head.workers = 0;
+  EXPECT_EQ(decide_head(head, LatePolicy::kBypass, at(50ms)).until, at(99ms));
+  head = stalled_head();
+  head.mean_service.reset();
+  EXPECT_EQ(decide_head(head, LatePolicy::kBypass, at(50ms)).until, at(99ms));
+}
+
+TEST(LatePolicy, StalledHeadWithAResultLeavesWithIt) {
+  HeadFacts head = stalled_head();
+  head.is_done = true;
+  EXPECT_EQ(decide_head(head, LatePolicy::kBypass, at(50ms)).kind,
+            Kind::kRelease);
+}
+
+TEST(LatePolicy, StalledHeadIsWaitedForWhenThePolicyIsToWait) {
+  EXPECT_EQ(decide_head(stalled_head(), LatePolicy::kWait, at(50ms)).kind,
+            Kind::kWait);
+}
+
+TEST(LatePolicy, StalledHeadWithoutADueTimeIsWaitedFor) {
+  HeadFacts head = stalled_head();
+  head.due.reset();
+  EXPECT_EQ(decide_head(head, LatePolicy::kBypass, at(50ms)).kind, Kind::kWait);
+}
 
 TEST(LatePolicy, BypassBypasses) {
   EXPECT_EQ(decide_substitute(LatePolicy::kBypass, kBoth), Action::kBypassed);

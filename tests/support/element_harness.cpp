@@ -128,7 +128,7 @@ bool Stats::reconciles() const {
   std::uint64_t causes = 0;
   for (const char* cause :
        {"overdue-waiting", "overdue-running", "arrived-late", "flush", "stop",
-        "downstream", "stage-error"})
+        "downstream", "stage-error", "stalled", "worker-lost", "no-workers"})
     causes += s[std::string("causes.") + cause];
   return s["frames-in"] == s["applied"] + passed + s["in-flight"] &&
          causes == passed;
