@@ -31,10 +31,15 @@ class SpawnPlan {
   SpawnPlan(const SpawnPlan&) = delete;
   SpawnPlan& operator=(const SpawnPlan&) = delete;
 
-  // `inherited` becomes `as`; of the others the standard ones stay. An errno
-  // value.
-  int pass_only(int inherited, int as) {
-    int code = posix_spawn_file_actions_adddup2(&actions_, inherited, as);
+  // `errors` becomes the standard error, if there is one. `inherited` becomes
+  // `as`; of the others the standard ones stay. An errno value.
+  int pass_only(int inherited, int as, int errors) {
+    int code = 0;
+    // First: its number may be that of `as`.
+    if (errors >= 0)
+      code = posix_spawn_file_actions_adddup2(&actions_, errors, STDERR_FILENO);
+    if (code == 0)
+      code = posix_spawn_file_actions_adddup2(&actions_, inherited, as);
     for (int fd = kFirstOther; fd < as && code == 0; ++fd)
       code = posix_spawn_file_actions_addclose(&actions_, fd);
     if (code != 0) return code;
@@ -122,14 +127,14 @@ ChildProcess::~ChildProcess() {
 Result<ChildProcess> ChildProcess::spawn(
     const std::vector<std::string>& argv,
     const std::vector<std::pair<std::string, std::string>>& environment,
-    int inherited, int as) {
+    int inherited, int as, int errors) {
   if (argv.empty()) return Error{EINVAL, "cannot run an empty command"};
   const std::string what = "cannot run " + argv.front();
   std::vector<std::string> arguments = argv;
   std::vector<std::string> variables = environment_with(environment);
   SpawnPlan plan;
   plan.reset_signals();
-  if (const int code = plan.pass_only(inherited, as); code != 0)
+  if (const int code = plan.pass_only(inherited, as, errors); code != 0)
     return Error{code, what};
   ChildProcess child;
   if (const int code = plan.run(child.pid_, pointers_to(arguments).data(),

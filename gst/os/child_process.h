@@ -28,12 +28,13 @@ class ChildProcess {
   // Runs `argv` (found on our PATH if it has no slash) with `environment`
   // (NAME, value) added to ours or in place of it. `inherited` (borrowed)
   // becomes the child's descriptor `as`; all other descriptors but 0 to 2 are
-  // closed in it. No signal is blocked in it, and SIGPIPE ends it.
+  // closed in it. `errors` (borrowed) becomes its standard error; below 0: ours
+  // is. No signal is blocked in it, and SIGPIPE ends it.
   // The error of a program that cannot be run names it.
   static Result<ChildProcess> spawn(
       const std::vector<std::string>& argv,
       const std::vector<std::pair<std::string, std::string>>& environment,
-      int inherited, int as);
+      int inherited, int as, int errors = -1);
 
   int pid() const { return pid_; }
   // Readable when it has ended.

@@ -16,6 +16,7 @@
 #include <string>
 
 #include "os/packet_socket.h"
+#include "os/pipe.h"
 
 namespace dispatch::os {
 namespace {
@@ -156,6 +157,48 @@ TEST_P(ChildDescriptors, AreTheStandardOnesAndTheInheritedOneOnly) {
 }
 INSTANTIATE_TEST_SUITE_P(Places, ChildDescriptors,
                          testing::Values(-17, -16, -1, 0, 1, 380));
+
+// All that is there after its end.
+std::string text_in(const Pipe& pipe) {
+  std::array<char, 4096> space;
+  bool is_over = false;
+  return std::string(read_some(pipe.reader.get(), space, is_over));
+}
+
+TEST_F(ChildProcessTest, WritesItsErrorsWhereItIsTold) {
+  const Pipe pipe = make_pipe().take();
+  const std::string script =
+      "printf wrong >&2; for fd in $(seq 4 600); do"
+      "  [ -e /proc/$$/fd/$fd ] && exit 1;"
+      "done; [ -p /proc/$$/fd/2 ] && [ -S /proc/$$/fd/3 ]";
+  ChildProcess child =
+      ChildProcess::spawn({"sh", "-c", script}, {}, sockets_.second.get(), 3,
+                          pipe.writer.get())
+          .take();
+  EXPECT_EQ(child.wait(), "exited with status 0");
+  EXPECT_EQ(text_in(pipe), "wrong");
+}
+
+TEST_F(ChildProcessTest, ErrorsMayHaveTheNumberOfWhatItInherits) {
+  const Pipe pipe = make_pipe().take();
+  ChildProcess child = ChildProcess::spawn({"sh", "-c", "printf wrong >&2"}, {},
+                                           sockets_.second.get(),
+                                           pipe.writer.get(), pipe.writer.get())
+                           .take();
+  EXPECT_EQ(child.wait(), "exited with status 0");
+  EXPECT_EQ(text_in(pipe), "wrong");
+}
+
+// Nobody reads.
+TEST_F(ChildProcessTest, DoesNotWaitForWhoReadsItsErrors) {
+  const Pipe pipe = make_pipe().take();
+  ChildProcess child =
+      ChildProcess::spawn(
+          {"sh", "-c", "head -c 1000000 /dev/zero >&2 2>/dev/null; exit 0"}, {},
+          sockets_.second.get(), 3, pipe.writer.get())
+          .take();
+  EXPECT_TRUE(has_ended(child, 30000));
+}
 
 TEST_F(ChildProcessTest, DescriptorThatIsNoneIsAnError) {
   EXPECT_FALSE(ChildProcess::spawn({"sh", "-c", ""}, {}, -1, 3));
