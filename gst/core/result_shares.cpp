@@ -13,11 +13,21 @@ bool has(const std::multiset<std::uint64_t>& sizes, std::uint64_t bytes) {
 
 }  // namespace
 
+void ResultShares::expect(unsigned workers) {
+  expected_ = workers;
+  if (workers == 0 && free_.empty()) *this = ResultShares();
+}
+
 void ResultShares::join(unsigned worker) { free_.try_emplace(worker); }
 
 void ResultShares::leave(unsigned worker) {
   free_.erase(worker);
-  if (free_.empty()) *this = ResultShares();
+  if (workers() == 0) *this = ResultShares();
+}
+
+unsigned ResultShares::absent() const {
+  const auto there = static_cast<unsigned>(free_.size());
+  return expected_ > there ? expected_ - there : 0;
 }
 
 void ResultShares::guess(std::uint64_t bytes) {
@@ -48,18 +58,20 @@ void ResultShares::remove_free(unsigned worker, std::uint64_t bytes) {
 }
 
 unsigned ResultShares::lacking() const {
-  return static_cast<unsigned>(std::count_if(
-      free_.begin(), free_.end(),
-      [&](const auto& each) { return !has(each.second, slot_bytes_); }));
+  return absent() + static_cast<unsigned>(std::count_if(
+                        free_.begin(), free_.end(), [&](const auto& each) {
+                          return !has(each.second, slot_bytes_);
+                        }));
 }
 
 unsigned ResultShares::lacking_besides(unsigned worker,
                                        std::uint64_t bytes) const {
   const std::uint64_t size = size_besides(bytes);
-  return static_cast<unsigned>(
-      std::count_if(free_.begin(), free_.end(), [&](const auto& each) {
-        return each.first != worker && !has(each.second, size);
-      }));
+  return absent() + static_cast<unsigned>(std::count_if(
+                        free_.begin(), free_.end(), [&](const auto& each) {
+                          return each.first != worker &&
+                                 !has(each.second, size);
+                        }));
 }
 
 std::uint64_t ResultShares::kept() const { return slot_bytes_ * lacking(); }

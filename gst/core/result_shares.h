@@ -20,6 +20,9 @@ namespace dispatch::core {
 
 class ResultShares {
  public:
+  // How many workers there will be at a time: of those that are not there yet,
+  // the part is kept as well. 0: only those that are there.
+  void expect(unsigned workers);
   // A worker that has no slot yet; and one that is gone.
   void join(unsigned worker);
   void leave(unsigned worker);
@@ -32,7 +35,7 @@ class ResultShares {
   void forget_size();
   // Whether it is known, or at least guessed.
   bool has_size() const { return slot_bytes_ != 0; }
-  // No slot has been made since the first worker joined.
+  // No slot has been made since workers were expected, or the first one joined.
   bool is_untouched() const { return is_untouched_; }
 
   // A slot is at its worker, ready for its next result; or not any more.
@@ -50,14 +53,17 @@ class ResultShares {
   // Whether `worker` has a free slot of `bytes`.
   bool has_free(unsigned worker, std::uint64_t bytes) const;
   // One slot for each worker.
-  std::uint64_t least() const { return slot_bytes_ * free_.size(); }
-  std::size_t workers() const { return free_.size(); }
+  std::uint64_t least() const { return slot_bytes_ * workers(); }
+  // Those that are there or expected.
+  std::size_t workers() const { return free_.size() + absent(); }
 
  private:
   using Sizes = std::multiset<std::uint64_t>;
   std::uint64_t size_besides(std::uint64_t bytes) const;
+  unsigned absent() const;
 
   std::map<unsigned, Sizes> free_;  // by worker
+  unsigned expected_ = 0;
   std::uint64_t slot_bytes_ = 0;
   bool is_guess_ = true;
   bool is_untouched_ = true;

@@ -112,6 +112,11 @@ bool SlotBudget::lacks_files() const {
 
 // ---- What is kept for results ----------------------------------------------
 
+void SlotBudget::expect_workers(unsigned workers) {
+  const std::lock_guard lock(state_->mutex);
+  state_->shares.expect(workers);
+}
+
 void SlotBudget::join(unsigned worker) {
   const std::lock_guard lock(state_->mutex);
   state_->shares.join(worker);

@@ -67,6 +67,8 @@ class SlotBudget {
   bool exceeds_files(unsigned slots) const;
   bool lacks_files() const;
 
+  // How many workers there will be at a time; what they may need is kept.
+  void expect_workers(unsigned workers);
   // A worker that is to have its part; and one that is gone.
   void join(unsigned worker);
   void leave(unsigned worker);

@@ -76,6 +76,35 @@ TEST(ResultShares, ReplaceAGuessByWhatIsAskedFor) {
   EXPECT_EQ(sut.least(), 6 * kSlot);
 }
 
+TEST(ResultShares, AreKeptForThoseWhoAreStillToCome) {
+  ResultShares sut;
+  sut.expect(3);
+  sut.join(0);
+  sut.guess(kSlot);
+  EXPECT_EQ(sut.kept(), 3 * kSlot);
+  EXPECT_EQ(sut.least(), 3 * kSlot);
+  EXPECT_EQ(sut.workers(), 3U);
+  EXPECT_EQ(sut.kept_besides(0, kSlot), 2 * kSlot);
+  sut.join(7);
+  EXPECT_EQ(sut.kept(), 3 * kSlot) << "its part was kept already";
+  EXPECT_EQ(sut.lacking_besides(7, kSlot), 2U);
+}
+
+TEST(ResultShares, AreKeptForTheNextOneWhenOneHasGone) {
+  ResultShares sut;
+  sut.expect(1);
+  sut.join(0);
+  sut.on_made(kSlot);
+  sut.add_free(0, kSlot);
+  EXPECT_EQ(sut.kept(), 0U);
+  sut.leave(0);
+  EXPECT_EQ(sut.kept(), kSlot);
+  EXPECT_FALSE(sut.is_untouched()) << "the stream goes on";
+  sut.expect(0);
+  EXPECT_FALSE(sut.has_size()) << "the next one is another";
+  EXPECT_TRUE(sut.is_untouched());
+}
+
 TEST(ResultShares, CountTheWorkersThatLackASlot) {
   ResultShares sut = of_three_workers();
   EXPECT_EQ(sut.workers(), 3U);
