@@ -287,6 +287,11 @@ void Channel::close() {
   changed_.wait(lock, [&] { return answering_ == 0; });
 }
 
+bool Channel::is_answering() const {
+  const std::lock_guard lock(mutex_);
+  return answering_ != 0;
+}
+
 void Channel::set_on_handled(std::function<void()> on_handled) {
   const std::lock_guard lock(mutex_);
   on_handled_ = std::move(on_handled);

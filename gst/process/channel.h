@@ -93,6 +93,7 @@ class Channel : public std::enable_shared_from_this<Channel> {
   void end();
   // The same; requests that are being answered are waited for.
   void close();
+  bool is_answering() const;
 
   // More requests that have no reply yet are a broken rule. Before the first
   // receive_all(); without it there is no limit.

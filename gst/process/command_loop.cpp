@@ -9,6 +9,7 @@
 
 #include "core/handshake.h"
 #include "os/futex.h"
+#include "process/fault_point.h"
 
 // Also of command_reader.cpp.
 GST_DEBUG_CATEGORY(command_loop_debug);
@@ -79,6 +80,7 @@ void CommandLoop::run() {
     const protocol::Command command =
         regions_.commands->commands[taken_ % protocol::kRingEntries];
     ++taken_;
+    pass(FaultPoint::kCommandTaken);
     run_one(command);
     if (on_first_report_) std::exchange(on_first_report_, nullptr)();
   }
@@ -100,6 +102,7 @@ bool CommandLoop::is_worth_sleeping() const {
 bool CommandLoop::wait_for_command() {
   while (is_worth_sleeping()) {
     core::announce_sleep(regions_.reports->worker_sleeps);
+    pass(FaultPoint::kIdle);
     os::futex_wait(regions_.commands->submitted,
                    static_cast<std::uint32_t>(taken_));
     core::end_sleep(regions_.reports->worker_sleeps);
@@ -155,6 +158,7 @@ void CommandLoop::run_one(const protocol::Command& command) {
   if (is_whole && job.sticky) {
     surroundings_.begin(reader_.epoch_id(), job.query.get());
     copy_.run(job, result);
+    pass(FaultPoint::kStageDone);
   } else {
     GST_ELEMENT_ERROR(copy_.bin(), RESOURCE, READ,
                       ("Frame %" G_GUINT64_FORMAT
@@ -225,9 +229,12 @@ void CommandLoop::report(const protocol::Command& command, JobResult& result,
     hold_->is_reported = true;
   }
   regions_.reports->reports[entry] = report;
-  if (core::publish(regions_.reports->completed,
-                    static_cast<std::uint32_t>(command.number),
-                    regions_.commands->dispatcher_sleeps)) {
+  pass(FaultPoint::kBeforeReport);
+  const bool has_to_ring = core::publish(
+      regions_.reports->completed, static_cast<std::uint32_t>(command.number),
+      regions_.commands->dispatcher_sleeps);
+  pass(FaultPoint::kReported);
+  if (has_to_ring) {
     regions_.bell->rings.fetch_add(1, std::memory_order_acq_rel);
     os::futex_wake(regions_.bell->rings);
   }

@@ -56,9 +56,9 @@ bool CommandWriter::write_once(InFlight& flight, core::FieldWriter& to) {
         job.frame,
         [&](GstMemory* memory) {
           const auto record = slots_.name_input(memory, may_write);
-          if (record)
-            flight.inputs.push_back(
-                {{record->slot, record->generation}, memory});
+          if (!record) return record;
+          flight.inputs.push_back({{record->slot, record->generation}, memory});
+          flight.is_writable |= (record->flags & protocol::kWritable) != 0;
           return record;
         },
         to);

@@ -28,6 +28,7 @@ struct InFlight {
   std::span<const std::byte> payload;
   Bytes big;
   std::vector<InputMemory> inputs;
+  bool is_writable = false;  // the worker may write to one of them
   // What the stage has given before a question, if that did not push it.
   stage::Outputs so_far;
 };

@@ -32,6 +32,11 @@ gboolean call_once(gpointer function) {
 
 }  // namespace
 
+void UnwatchSource::operator()(GSource* source) const {
+  g_source_destroy(source);
+  g_source_unref(source);
+}
+
 IoThread::IoThread(const char* name)
     : context_(g_main_context_new()),
       loop_(g_main_loop_new(context_, FALSE)),
@@ -51,13 +56,13 @@ IoThread::~IoThread() {
   g_main_context_unref(context_);
 }
 
-void IoThread::watch(int fd, GIOCondition condition, OnReady on_ready) {
-  GSource* source = g_unix_fd_source_new(fd, condition);
+Watch IoThread::watch(int fd, GIOCondition condition, OnReady on_ready) {
+  Watch watch(g_unix_fd_source_new(fd, condition));
   g_source_set_callback(
-      source, G_SOURCE_FUNC(call_ready), new OnReady(std::move(on_ready)),
+      watch.get(), G_SOURCE_FUNC(call_ready), new OnReady(std::move(on_ready)),
       [](gpointer data) { delete static_cast<OnReady*>(data); });
-  g_source_attach(source, context_);
-  g_source_unref(source);
+  g_source_attach(watch.get(), context_);
+  return watch;
 }
 
 void IoThread::call_later(std::chrono::milliseconds delay,

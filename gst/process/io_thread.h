@@ -8,10 +8,18 @@
 
 #include <chrono>
 #include <functional>
+#include <memory>
 
 #include <gio/gio.h>
 
 namespace dispatch::process {
+
+// Somebody watches a descriptor, until this is reset. That call may still go on
+// then, but no other one begins. May outlive the thread.
+struct UnwatchSource {
+  void operator()(GSource* source) const;
+};
+using Watch = std::unique_ptr<GSource, UnwatchSource>;
 
 class IoThread {
  public:
@@ -20,8 +28,10 @@ class IoThread {
   IoThread(const IoThread&) = delete;
   IoThread& operator=(const IoThread&) = delete;
 
-  // Calls `on_ready` whenever `fd` (borrowed) is ready, until it says false.
-  void watch(int fd, GIOCondition condition, std::function<bool()> on_ready);
+  // Calls `on_ready` whenever `fd` (borrowed) is ready, until it says false or
+  // the watch is reset.
+  [[nodiscard]] Watch watch(int fd, GIOCondition condition,
+                            std::function<bool()> on_ready);
   // Calls `call` once, `delay` from now. One that has not been called when this
   // ends never is.
   void call_later(std::chrono::milliseconds delay, std::function<void()> call);

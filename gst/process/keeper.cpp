@@ -26,10 +26,14 @@ IoThread& thread() {
 void keep_until_gone(os::ChildProcess child, std::shared_ptr<void> what) {
   const auto kept =
       std::make_shared<Kept>(Kept{std::move(child), std::move(what)});
-  thread().watch(kept->child.pidfd(), G_IO_IN, [kept] {
-    kept->child.wait();
-    return false;
-  });
+  // The watch ends by itself, and what is kept with it.
+  g_source_unref(thread()
+                     .watch(kept->child.pidfd(), G_IO_IN,
+                            [kept] {
+                              kept->child.wait();
+                              return false;
+                            })
+                     .release());
 }
 
 }  // namespace dispatch::process

@@ -18,13 +18,14 @@ namespace dispatch::process {
 
 struct ProcessHost {
   stage::WorkersHost* workers_host = nullptr;
+  stage::WorkerListener* listener = nullptr;
   GstElement* element = nullptr;
   SlotStore* slots = nullptr;
   IoThread* io = nullptr;
   SharedBell* bell = nullptr;
   stage::Reports* reports = nullptr;
   const std::atomic<bool>* requires_zero_copy = nullptr;
-  unsigned workers = 0;  // all of them
+  unsigned workers = 0;  // the most that there are at a time
 };
 
 }  // namespace dispatch::process

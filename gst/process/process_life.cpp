@@ -33,6 +33,11 @@ bool ProcessLife::is_believed() const {
   return life_.is_believed();
 }
 
+bool ProcessLife::may_touch() const {
+  const std::lock_guard lock(mutex_);
+  return is_left_ || !life_.is_gone();
+}
+
 void ProcessLife::on_ready(std::optional<Problem> why_not) {
   const std::lock_guard lock(mutex_);
   if (!life_.is_starting()) return;
@@ -56,9 +61,22 @@ std::optional<Problem> ProcessLife::wait_ready(MonotonicTime until) {
       "starting may take; run it by hand, see the property 'worker-command'."};
 }
 
+std::optional<Problem> ProcessLife::begin_service() {
+  const std::lock_guard lock(mutex_);
+  is_in_service_ = life_.is_ready();
+  if (is_in_service_) return std::nullopt;
+  return problem_.value_or(Problem{name_ + " has ended at once.", ""});
+}
+
 void ProcessLife::end() {
   const std::lock_guard lock(mutex_);
   life_.end();
+  is_lost_ = false;
+}
+
+void ProcessLife::let_go() {
+  const std::lock_guard lock(mutex_);
+  if (!is_lost_) life_.end();
 }
 
 void ProcessLife::kill() {
@@ -79,26 +97,49 @@ bool ProcessLife::kill_because(const Problem& problem) {
   return is_news;
 }
 
+bool ProcessLife::lose(const std::string& how, const Problem& problem) {
+  const std::lock_guard lock(mutex_);
+  if (!life_.may_report()) return false;
+  is_lost_ = life_.is_ready() && is_in_service_;
+  how_ = how;
+  problem_ = problem;
+  kill_locked();
+  changed_.notify_all();
+  return true;
+}
+
 // It may be dying by itself: that is what is told then.
 void ProcessLife::on_hung_up() {
   const std::lock_guard lock(mutex_);
   if (life_.is_wanted()) child_.kill();
 }
 
-std::optional<ProcessLife::End> ProcessLife::on_gone() {
+std::optional<ProcessLife::End> ProcessLife::on_gone(std::string log) {
   const std::lock_guard lock(mutex_);
   if (life_.is_gone()) return std::nullopt;
   const int pid = child_.pid();
-  End end;
-  end.how = name_ + " (process " + std::to_string(pid) + ") " + child_.wait();
-  const bool is_news = life_.on_gone();
-  if (!problem_)
-    problem_ = {end.how + ".",
+  std::string how = child_.wait();
+  return end_locked(pid, std::move(how), std::move(log));
+}
+
+// `how` it ended; that it was killed says nothing of one that we have killed.
+ProcessLife::End ProcessLife::end_locked(int pid, std::string how,
+                                         std::string log) {
+  const bool is_loss = (life_.on_gone() && is_in_service_) || is_lost_;
+  if (!how_.empty()) how = how_;
+  if (!problem_) {
+    problem_ = {name_ + " (process " + std::to_string(pid) + ") " + how + ".",
                 "What it was working on is lost, and the stream ends. Its own "
                 "messages may say why; GST_DEBUG shows them here."};
-  if (is_news) end.news = problem_;
+  }
+  if (!log.empty()) problem_->way_out += " The last that it wrote:\n" + log;
   changed_.notify_all();
-  return end;
+  return {.loss = {.worker = name_,
+                   .pid = pid,
+                   .how = std::move(how),
+                   .log = std::move(log),
+                   .problem = *problem_},
+          .is_loss = is_loss};
 }
 
 bool ProcessLife::wait_gone(MonotonicTime until) {
@@ -106,11 +147,13 @@ bool ProcessLife::wait_gone(MonotonicTime until) {
   return changed_.wait_until(lock, until, [&] { return life_.is_gone(); });
 }
 
-std::optional<os::ChildProcess> ProcessLife::leave() {
+std::optional<ProcessLife::Left> ProcessLife::leave(std::string log) {
   const std::lock_guard lock(mutex_);
   if (life_.is_gone()) return std::nullopt;
-  life_.on_gone();
-  return std::exchange(child_, {});
+  is_left_ = true;
+  End end =
+      end_locked(child_.pid(), "was killed and is still there", std::move(log));
+  return Left{.child = std::exchange(child_, {}), .end = std::move(end)};
 }
 
 }  // namespace dispatch::process

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 #include "process/process_worker.h"
 
+#include <algorithm>
 #include <chrono>
 #include <utility>
 
+#include "os/pipe.h"
 #include "process/keeper.h"
 
 GST_DEBUG_CATEGORY(process_worker_debug);
@@ -15,6 +17,7 @@ namespace protocol = core::protocol;
 using core::MonotonicTime;
 using stage::Job;
 using stage::JobResult;
+using std::chrono::steady_clock;
 
 namespace {
 
@@ -53,13 +56,16 @@ os::Result<std::shared_ptr<ProcessWorker>> ProcessWorker::start(
   if (!regions) return regions.error();
   auto sockets = os::make_socket_pair();
   if (!sockets) return sockets.error();
+  auto errors = os::make_pipe();
+  if (!errors) return errors.error();
   auto child = os::ChildProcess::spawn(
       setup.command,
       {{protocol::kSocketVariable, std::to_string(kSocketInChild)}},
-      sockets->second.get(), kSocketInChild);
+      sockets->second.get(), kSocketInChild, errors->writer.get());
   if (!child) return child.error();
-  std::shared_ptr<ProcessWorker> worker(new ProcessWorker(
-      host, setup, regions.take(), child.take(), std::move(negotiation)));
+  std::shared_ptr<ProcessWorker> worker(
+      new ProcessWorker(host, setup, regions.take(), child.take(),
+                        std::move(errors->reader), std::move(negotiation)));
   worker->make_parts(std::move(sockets->first), setup.may_write_inputs);
   worker->send_setup(setup);
   worker->watch();
@@ -69,10 +75,13 @@ os::Result<std::shared_ptr<ProcessWorker>> ProcessWorker::start(
 ProcessWorker::ProcessWorker(const ProcessHost& host,
                              const ProcessWorkerSetup& setup,
                              SharedRegions regions, os::ChildProcess child,
+                             os::UniqueFd errors,
                              std::shared_ptr<stage::Negotiation> negotiation)
     : host_(host),
       number_(setup.number),
       name_("worker" + std::to_string(number_)),
+      description_(setup.description),
+      errors_(std::move(errors)),
       life_(name_, std::move(child)),
       regions_(std::move(regions)),
       requests_(std::move(negotiation), this) {}
@@ -128,18 +137,22 @@ void ProcessWorker::send_setup(const ProcessWorkerSetup& setup) {
 
 void ProcessWorker::watch() {
   const std::weak_ptr<ProcessWorker> weak = weak_from_this();
-  host_.io->watch(channel_->socket(), G_IO_IN, [weak] {
+  keep_watch(host_.io->watch(channel_->socket(), G_IO_IN, [weak] {
     const auto self = weak.lock();
     if (!self) return false;
     std::string wrong;
     if (self->channel_->receive_all(wrong)) return true;
     self->on_hung_up(wrong);
     return false;
-  });
-  host_.io->watch(life_.pidfd(), G_IO_IN, [weak] {
+  }));
+  keep_watch(host_.io->watch(life_.pidfd(), G_IO_IN, [weak] {
     if (const auto self = weak.lock()) self->on_gone();
     return false;
-  });
+  }));
+  keep_watch(host_.io->watch(errors_.fd(), G_IO_IN, [weak] {
+    const auto self = weak.lock();
+    return self && self->errors_.read_all();
+  }));
   channel_->set_on_waiting([weak] {
     const auto self = weak.lock();
     if (!self) return;
@@ -147,6 +160,24 @@ void ProcessWorker::watch() {
       if (const auto again = weak.lock()) again->send_waiting();
     });
   });
+}
+
+void ProcessWorker::keep_watch(Watch watch) {
+  const std::lock_guard lock(watches_mutex_);
+  if (has_ended_watches_) return;
+  std::erase_if(watches_, [](const Watch& each) {
+    return g_source_is_destroyed(each.get());
+  });
+  watches_.push_back(std::move(watch));
+}
+
+// Nothing is heard of the process any more; not of what it has left behind, if
+// that has its descriptors, either.
+void ProcessWorker::end_watches() {
+  std::vector<Watch> watches;
+  const std::lock_guard lock(watches_mutex_);
+  has_ended_watches_ = true;
+  watches.swap(watches_);
 }
 
 // ---- Messages --------------------------------------------------------------
@@ -160,10 +191,10 @@ void ProcessWorker::send_waiting() {
     case Channel::Waits::kForNothing:
       return;
     case Channel::Waits::kForSocket:
-      host_.io->watch(channel_->socket(), G_IO_OUT, [again] {
+      keep_watch(host_.io->watch(channel_->socket(), G_IO_OUT, [again] {
         again();
         return false;
-      });
+      }));
       return;
     case Channel::Waits::kForOthers:
       host_.io->call_later(kOthersPatience, again);
@@ -191,6 +222,7 @@ void ProcessWorker::hear(std::uint64_t number) {
 // ---- End -------------------------------------------------------------------
 
 void ProcessWorker::begin_close() {
+  is_closing_ = true;
   life_.end();
   if (exchange_->has_jobs()) life_.kill();
   requests_.close();
@@ -199,41 +231,64 @@ void ProcessWorker::begin_close() {
 
 void ProcessWorker::finish_close(MonotonicTime until) {
   life_.end();
-  if (!life_.wait_gone(until)) life_.kill();
-  if (!life_.wait_gone(until + kKillPatience)) leave();
+  wait_for_end(until);
   channel_->close();
+  for (InFlight& flight : exchange_->take_in_flight())
+    intake_->fail(std::move(flight));
   slots_->close();
-  intake_->take_inputs();
-  exchange_->take_in_flight();
+  intake_->let_go();
 }
 
-// It cannot be waited for. Nobody takes its reports any more.
+void ProcessWorker::let_go(MonotonicTime until) {
+  life_.let_go();
+  if (exchange_->has_jobs()) life_.kill();
+  requests_.close();
+  channel_->send(protocol::kMessageQuit);
+  give_all_back();
+  wait_for_end(until);
+  channel_->end();
+  slots_->close();
+  intake_->let_go();
+}
+
+// One that was killed has nothing to do but to go.
+void ProcessWorker::wait_for_end(MonotonicTime until) {
+  if (!life_.may_report()) until = steady_clock::now();
+  if (!life_.wait_gone(until)) life_.kill();
+  if (!life_.wait_gone(std::max(until, steady_clock::now()) + kKillPatience))
+    leave();
+  end_watches();
+}
+
+// It cannot be waited for.
 void ProcessWorker::leave() {
-  std::optional<os::ChildProcess> child = life_.leave();
-  if (!child) return;
+  std::optional<ProcessLife::Left> left = life_.leave(errors_.last_lines());
+  if (!left) return;
   GST_WARNING_OBJECT(host_.element,
                      "%s (process %d) was killed and is still there; what it "
                      "has is kept until it goes",
-                     name_.c_str(), child->pid());
-  struct Left {
-    std::deque<InFlight> in_flight;
-    ResultIntake::Inputs inputs;
-  };
-  const auto left = std::make_shared<Left>(
-      Left{exchange_->take_in_flight(), intake_->take_inputs()});
-  keep_until_gone(std::move(*child), left);
+                     name_.c_str(), left->child.pid());
+  keep_until_gone(std::move(left->child), intake_->hand_over());
+  on_end(left->end);
 }
 
 // The process is gone, by itself or not.
 void ProcessWorker::on_gone() {
   std::string last_words;
   channel_->receive_all(last_words);  // what it said before it died
-  const std::optional<ProcessLife::End> end = life_.on_gone();
+  errors_.read_all();
+  const std::optional<ProcessLife::End> end =
+      life_.on_gone(errors_.last_lines());
   if (!end) return;  // it was left behind before
-  GST_INFO_OBJECT(host_.element, "%s", end->how.c_str());
-  if (end->news) host_.workers_host->on_problem(*end->news);
+  on_end(*end);
   // Nobody looks at them, or writes to them, any more.
-  intake_->take_inputs();
+  intake_->let_go();
+}
+
+void ProcessWorker::on_end(const ProcessLife::End& end) {
+  GST_INFO_OBJECT(host_.element, "%s (process %d) %s", name_.c_str(),
+                  end.loss.pid, end.loss.how.c_str());
+  if (end.is_loss) host_.workers_host->on_worker_lost(*this, end.loss);
   host_.reports->ring();
   requests_.close();
   // Does not wait for what is being answered: that may wait for a frame of
@@ -252,24 +307,41 @@ void ProcessWorker::on_hung_up(const std::string& violated_field) {
 }
 
 // This process could not send to it, or take what it sent: it would wait for
-// that for ever.
+// that for ever. Another one would fare no better.
 void ProcessWorker::on_failure() {
-  end_with({name_ + " has been ended: " + channel_->failure()->text() + ".",
-            "This process has no descriptors or no memory left. 'ulimit -n' "
-            "says how many descriptors it may have; fewer frames at a time "
-            "('max-buffers', 'max-workers') need fewer."});
+  const stage::Problem problem = {
+      name_ + " has been ended: " + channel_->failure()->text() + ".",
+      "This process has no descriptors or no memory left. 'ulimit -n' "
+      "says how many descriptors it may have; fewer frames at a time "
+      "('max-buffers', 'max-workers') need fewer."};
+  if (life_.kill_because(problem)) host_.workers_host->on_problem(problem);
+  host_.reports->ring();
 }
 
 // It broke a rule of the protocol: nothing that it says is worth anything.
 void ProcessWorker::end_because(const std::string& violated_field) {
-  end_with({name_ + " broke the protocol: its '" + violated_field +
-                "' is wrong. It has been ended.",
-            "docs/design/worker-protocol.md says what a worker program has to "
-            "send."});
+  lose("broke the protocol: its '" + violated_field + "' is wrong",
+       {name_ + " broke the protocol: its '" + violated_field +
+            "' is wrong. It has been ended.",
+        "docs/design/worker-protocol.md says what a worker program has to "
+        "send."});
 }
 
-void ProcessWorker::end_with(const stage::Problem& problem) {
-  if (life_.kill_because(problem)) host_.workers_host->on_problem(problem);
+bool ProcessWorker::kill(const std::string& why) {
+  return lose(why, {name_ + " " + why + ", and was killed.",
+                    "What it was working on is lost, and the stream ends."});
+}
+
+// One that is still there after a while hangs in the kernel: whoever waits for
+// it to be told of is told then.
+bool ProcessWorker::lose(const std::string& how,
+                         const stage::Problem& problem) {
+  if (!life_.lose(how + ", and was killed", problem)) return false;
+  host_.reports->ring();
+  host_.io->call_later(kKillPatience, [weak = weak_from_this()] {
+    if (const auto self = weak.lock()) self->leave();
+  });
+  return true;
 }
 
 // ---- Jobs ------------------------------------------------------------------
@@ -288,30 +360,54 @@ bool ProcessWorker::take_reports(stage::WorkerListener& listener) {
   while (std::optional<EndedJob> ended = exchange_->take_ended()) {
     has_any = true;
     const core::Sequence sequence = ended->flight.job.sequence;
-    JobResult result = result_of(*ended, listener);
+    JobResult result;
+    if (!read_result(*ended, listener, result)) {
+      give_back(std::move(ended->flight), listener);
+      continue;
+    }
     ended.reset();  // its original is not held while the result leaves
     listener.on_finished(*this, sequence, result);
   }
   return has_any;
 }
 
-JobResult ProcessWorker::result_of(EndedJob& ended,
-                                   const stage::WorkerListener& listener) {
-  JobResult result;
+// False: there is none.
+bool ProcessWorker::read_result(EndedJob& ended,
+                                const stage::WorkerListener& listener,
+                                JobResult& result) {
   if (ended.report &&
       intake_->read(ended.flight, *ended.report, result, ended.wrong)) {
     if (is_failure(result.flow) && !is_interrupted(ended.flight, listener))
       intake_->say_failed(ended.flight.job.sequence, result);
-    return result;
+    return true;
   }
   if (!ended.wrong.empty()) end_because(ended.wrong);
-  return intake_->fail(std::move(ended.flight));
+  return false;
+}
+
+// Nobody wants it any more during a flush or a stop: then it only ends.
+void ProcessWorker::give_back(InFlight flight,
+                              stage::WorkerListener& listener) {
+  const core::Sequence sequence = flight.job.sequence;
+  if (listener.is_interrupting() || is_closing_ ||
+      exchange_->is_flushed(flight.number)) {
+    JobResult result = intake_->fail(std::move(flight));
+    listener.on_finished(*this, sequence, result);
+    return;
+  }
+  listener.on_lost(*this, intake_->take_back(std::move(flight)));
+}
+
+// Of one that is let go of, whose reports nobody takes any more.
+void ProcessWorker::give_all_back() {
+  for (InFlight& flight : exchange_->take_in_flight())
+    give_back(std::move(flight), *host_.listener);
 }
 
 bool ProcessWorker::is_interrupted(
     const InFlight& flight, const stage::WorkerListener& listener) const {
   // In this order: a flush ends after it was told here.
-  return listener.is_interrupting() || !life_.is_ready() ||
+  return listener.is_interrupting() || is_closing_ ||
          exchange_->is_flushed(flight.number);
 }
 

@@ -30,6 +30,8 @@ constexpr auto kEndPatience = std::chrono::seconds(2);
 // misses.
 constexpr std::uint64_t kMostAutomaticBytes = std::uint64_t{4} << 30;
 constexpr std::size_t kMaxCapsAnswers = 16;
+// Of a make(): nobody is told.
+const Problem kInterrupted = {"The start of a worker was interrupted.", ""};
 // Between two looks whether anything is under way.
 constexpr core::Duration kReturnPatience = std::chrono::milliseconds(5);
 
@@ -183,12 +185,15 @@ void ProcessWorkers::set_on_all(const ProcessWorkerSetup::Property& property) {
 void ProcessWorkers::add(const std::shared_ptr<ProcessWorker>& worker,
                          std::uint64_t times_set) {
   std::vector<ProcessWorkerSetup::Property> missed;
+  std::optional<core::MonotonicTime> base_time;
   {
     const std::lock_guard lock(mutex_);
     if (times_set_ != times_set) missed = properties_;
+    base_time = base_time_;
     workers_.push_back(worker);
   }
   for (const auto& property : missed) worker->set_property(property);
+  if (base_time) worker->set_base_time(*base_time);
 }
 
 std::optional<Problem> ProcessWorkers::build(stage::ParsedStage,
@@ -205,56 +210,151 @@ std::optional<Problem> ProcessWorkers::build(stage::ParsedStage,
   if (!bell)
     return Problem{"There is no shared memory: " + bell.error().text() + ".",
                    way_out_of(bell.error(), plan.count, 0, "")};
-  const ProcessWorkerSetup setup = make_setup(plan, command.take());
-  bell_ = std::make_shared<ReportBell>(bell.take(), setup.spin);
-  io_ = std::make_unique<IoThread>("shmd:messages");
-  negotiation_ = plan.negotiation;
-  listener_ = plan.listener;
-  std::optional<Problem> problem = start_all(plan, setup);
-  bell_->set_workers(workers(), plan.listener);
+  setup_ = make_setup(plan, command.take());
+  open(plan, bell.take());
+  std::optional<Problem> problem = start_all(plan.count);
+  bell_->set_workers(workers(), listener_);
   return problem;
 }
 
-std::optional<Problem> ProcessWorkers::start_all(
-    const stage::WorkersPlan& plan, const ProcessWorkerSetup& setup) {
-  const ProcessHost host{&host_,
-                         element_,
-                         &slots_,
-                         io_.get(),
-                         &bell_->bell(),
-                         bell_.get(),
-                         &requires_zero_copy_,
-                         plan.count};
-  ProcessWorkerSetup each = setup;
-  for (each.number = 0; each.number < plan.count; ++each.number) {
+void ProcessWorkers::open(const stage::WorkersPlan& plan, SharedBell bell) {
+  bell_ = std::make_shared<ReportBell>(std::move(bell), setup_.spin);
+  io_ = std::make_unique<IoThread>("shmd:messages");
+  negotiation_ = plan.negotiation;
+  listener_ = plan.listener;
+  const unsigned most = std::max(plan.most, plan.count);
+  shared_ = {&host_,    listener_.get(), element_,    &slots_,
+             io_.get(), &bell_->bell(),  bell_.get(), &requires_zero_copy_,
+             most};
+  slots_.budget().expect_workers(most);
+  const std::lock_guard lock(mutex_);
+  is_open_ = true;
+  is_make_interrupted_ = false;
+  description_ = plan.description;
+  base_time_.reset();
+}
+
+// `times_set`: what it is told of.
+ProcessWorkers::Started ProcessWorkers::start_one(ProcessWorkerSetup setup,
+                                                  std::uint64_t& times_set) {
+  {
+    const std::lock_guard lock(mutex_);
+    setup.properties = properties_;
+    times_set = times_set_;
+  }
+  auto worker = ProcessWorker::start(shared_, setup, negotiation_);
+  if (worker) return worker.take();
+  return Problem{
+      "The worker program cannot be run: " + worker.error().text() + ".",
+      way_out_of(worker.error(), shared_.workers, 0,
+                 "See the property 'worker-command'.")};
+}
+
+std::optional<Problem> ProcessWorkers::start_all(unsigned count) {
+  ProcessWorkerSetup each = setup_;
+  for (each.number = 0; each.number < count; ++each.number) {
     std::uint64_t times_set = 0;
-    {
-      const std::lock_guard lock(mutex_);
-      each.properties = properties_;
-      times_set = times_set_;
-    }
-    auto worker = ProcessWorker::start(host, each, plan.negotiation);
-    if (!worker)
-      return Problem{
-          "The worker program cannot be run: " + worker.error().text() + ".",
-          way_out_of(worker.error(), plan.count, 0,
-                     "See the property 'worker-command'.")};
-    add(worker.take(), times_set);
+    Started started = start_one(each, times_set);
+    if (auto* problem = std::get_if<Problem>(&started))
+      return std::move(*problem);
+    add(std::get<WorkerPtr>(started), times_set);
   }
   const core::MonotonicTime until = steady_clock::now() + kStartPatience;
   for (const auto& worker : workers())
     if (std::optional<Problem> problem = worker->wait_ready(until))
       return problem;
+  for (const auto& worker : workers())
+    if (std::optional<Problem> problem = worker->begin_service())
+      return problem;
   return std::nullopt;
 }
 
-stage::Workers::Made ProcessWorkers::make(const std::string&, unsigned) {
-  return Problem{"", ""};
+// ---- One more, one less ----------------------------------------------------
+
+stage::Workers::Made ProcessWorkers::make(const std::string& description,
+                                          unsigned number) {
+  ProcessWorkerSetup setup = setup_;
+  setup.description = description;
+  setup.number = number;
+  std::uint64_t times_set = 0;
+  Started started = start_one(std::move(setup), times_set);
+  if (auto* problem = std::get_if<Problem>(&started))
+    return std::move(*problem);
+  auto worker = std::move(std::get<WorkerPtr>(started));
+  std::optional<Problem> problem = wait_for_made(worker);
+  if (!problem) problem = worker->begin_service();
+  if (problem) {
+    worker->let_go(steady_clock::now());
+    keep_until_answered(std::move(worker));
+    return std::move(*problem);
+  }
+  add(worker, times_set);
+  bell_->set_workers(workers(), listener_);
+  return worker;
 }
 
-void ProcessWorkers::let_go(stage::Worker&) {}
+std::optional<Problem> ProcessWorkers::wait_for_made(const WorkerPtr& worker) {
+  {
+    const std::lock_guard lock(mutex_);
+    if (is_make_interrupted_) return kInterrupted;
+    making_ = worker;
+  }
+  std::optional<Problem> problem =
+      worker->wait_ready(steady_clock::now() + kStartPatience);
+  const std::lock_guard lock(mutex_);
+  making_.reset();
+  return problem;
+}
 
-void ProcessWorkers::lead(stage::Worker&) {}
+bool ProcessWorkers::refuse_made(const std::string& worker,
+                                 const Problem& problem) {
+  const std::lock_guard lock(mutex_);
+  if (!making_ || worker != "worker" + std::to_string(making_->number()))
+    return false;
+  making_->refuse(problem);
+  return true;
+}
+
+void ProcessWorkers::interrupt_make() {
+  const std::lock_guard lock(mutex_);
+  is_make_interrupted_ = true;
+  if (making_) making_->refuse(kInterrupted);
+}
+
+void ProcessWorkers::let_go(stage::Worker& worker) {
+  WorkerPtr gone = take_out(worker);
+  if (!gone) return;
+  bell_->set_workers(workers(), listener_);
+  gone->let_go(steady_clock::now() + kEndPatience);
+  keep_until_answered(std::move(gone));
+}
+
+ProcessWorkers::WorkerPtr ProcessWorkers::take_out(
+    const stage::Worker& worker) {
+  const std::lock_guard lock(mutex_);
+  const auto place =
+      std::find_if(workers_.begin(), workers_.end(),
+                   [&](const auto& known) { return known.get() == &worker; });
+  if (place == workers_.end()) return nullptr;
+  WorkerPtr taken = std::move(*place);
+  workers_.erase(place);
+  return taken;
+}
+
+// What it has asked may wait for a frame of another worker.
+void ProcessWorkers::keep_until_answered(WorkerPtr worker) {
+  std::erase_if(answered_last_,
+                [](const auto& each) { return !each->is_answering(); });
+  if (worker->is_answering()) answered_last_.push_back(std::move(worker));
+}
+
+void ProcessWorkers::lead(stage::Worker& worker) {
+  const std::lock_guard lock(mutex_);
+  description_ = static_cast<ProcessWorker&>(worker).description();
+  answers_.clear();
+}
+
+// ---- End -------------------------------------------------------------------
 
 void ProcessWorkers::begin_close() {
   prototype_.detach_all();
@@ -268,11 +368,15 @@ void ProcessWorkers::finish_close() {
   {
     const std::lock_guard lock(mutex_);
     workers.swap(workers_);
+    is_open_ = false;
     properties_.clear();
     answers_.clear();
   }
   for (const auto& worker : workers) worker->begin_close();
   for (const auto& worker : workers) worker->finish_close(until);
+  for (const auto& worker : answered_last_) worker->close_requests();
+  answered_last_.clear();
+  slots_.budget().expect_workers(0);
   if (bell_) bell_->set_workers({}, nullptr);
   io_.reset();
   bell_.reset();
@@ -286,7 +390,13 @@ void ProcessWorkers::play(GstElement* element) {
                                          gst_clock_get_time(clock.get()));
   const core::MonotonicTime base =
       steady_clock::now() - core::Duration(since_base);
-  for (const auto& worker : workers()) worker->set_base_time(base);
+  std::vector<WorkerPtr> workers;
+  {
+    const std::lock_guard lock(mutex_);
+    base_time_ = base;
+    workers = workers_;
+  }
+  for (const auto& worker : workers) worker->set_base_time(base);
 }
 
 // ---- Who there is ----------------------------------------------------------
@@ -296,9 +406,18 @@ std::vector<std::shared_ptr<ProcessWorker>> ProcessWorkers::workers() const {
   return workers_;
 }
 
+// The first one with the description that leads.
 std::shared_ptr<ProcessWorker> ProcessWorkers::front() const {
   const std::lock_guard lock(mutex_);
-  return workers_.empty() ? nullptr : workers_.front();
+  const auto place = std::find_if(
+      workers_.begin(), workers_.end(),
+      [&](const auto& each) { return each->description() == description_; });
+  return place != workers_.end() ? *place : nullptr;
+}
+
+bool ProcessWorkers::exist() const {
+  const std::lock_guard lock(mutex_);
+  return is_open_;
 }
 
 unsigned ProcessWorkers::count() const {
@@ -393,7 +512,7 @@ std::optional<stage::Frame> ProcessWorkers::bring_in(stage::Frame frame,
   if (!is_interrupted_)
     host_.on_problem(
         {"There is no shared memory for a frame: " + why.text() + ".",
-         way_out_of(why, count(), 0, kMoreMemory)});
+         way_out_of(why, shared_.workers, 0, kMoreMemory)});
   return std::nullopt;
 }
 
@@ -415,7 +534,7 @@ bool ProcessWorkers::say_no_frames(const os::Error& why, unsigned frames) {
   const bool is_huge = settings().huge_pages;
   host_.on_problem(
       {"There is no shared memory for the frames: " + why.text() + ".",
-       way_out_of(why, count(), frames + count(),
+       way_out_of(why, shared_.workers, frames + shared_.workers,
                   is_huge ? "Reserve huge pages (sysctl vm.nr_hugepages), or "
                             "set huge-pages=false."
                           : kMoreMemory)});
@@ -430,7 +549,7 @@ bool ProcessWorkers::query_beyond(bool is_at_output, GstQuery* query) const {
                       : negotiation_->query_downstream(query);
 }
 
-bool ProcessWorkers::query_caps(ProcessWorker& worker, bool is_at_output,
+bool ProcessWorkers::query_caps(ProcessWorker* worker, bool is_at_output,
                                 GstQuery* query) const {
   const stage::QueryPtr beyond(gst_query_new_caps(nullptr));
   GstCaps* peer_caps = nullptr;
@@ -455,11 +574,12 @@ bool ProcessWorkers::query_caps(ProcessWorker& worker, bool is_at_output,
     }
   }
   GstCaps* answer = nullptr;
-  if (worker.query(is_at_output, query, peer_caps))
+  if (worker != nullptr && worker->query(is_at_output, query, peer_caps))
     gst_query_parse_caps_result(query, &answer);
   if (answer == nullptr) {
-    // No answer in time: the stage may be busy with a frame. A program that
-    // never says gives what it gets.
+    // No answer in time: the stage may be busy with a frame, or its process has
+    // ended and the next one starts. A program that never says gives what it
+    // gets.
     if (!latest)
       latest = peer_caps != nullptr ? stage::share(peer_caps)
                                     : stage::CapsPtr(gst_caps_new_any());
@@ -474,11 +594,11 @@ bool ProcessWorkers::query_caps(ProcessWorker& worker, bool is_at_output,
 }
 
 bool ProcessWorkers::query_stage(bool is_at_output, GstQuery* query) const {
+  if (!exist()) return false;
   const std::shared_ptr<ProcessWorker> worker = front();
-  if (!worker) return false;
   if (GST_QUERY_TYPE(query) == GST_QUERY_CAPS)
-    return query_caps(*worker, is_at_output, query);
-  return worker->query(is_at_output, query, nullptr) ||
+    return query_caps(worker.get(), is_at_output, query);
+  return (worker && worker->query(is_at_output, query, nullptr)) ||
          query_beyond(is_at_output, query);
 }
 
@@ -491,8 +611,10 @@ bool ProcessWorkers::query_output(GstQuery* query) const {
 }
 
 bool ProcessWorkers::event_at_output(stage::EventPtr event) const {
-  const std::shared_ptr<ProcessWorker> worker = front();
-  return worker && worker->event_at_output(event.get());
+  if (!exist()) return false;
+  if (const std::shared_ptr<ProcessWorker> worker = front())
+    return worker->event_at_output(event.get());
+  return negotiation_->event_upstream(std::move(event));
 }
 
 }  // namespace dispatch::process

@@ -6,13 +6,15 @@
 // questions to their stage. Not for: what the workers do (dispatcher), one
 // worker's life (process/process_worker).
 // Thread: as said in stage/workers.h; settings may change at any time and hold
-// from the next start on, unless said.
+// from the next start on, unless said. mutex_ guards who there is; it is not
+// held while a process is started, waited for or asked.
 #pragma once
 
 #include <atomic>
 #include <memory>
 #include <mutex>
 #include <string>
+#include <variant>
 #include <vector>
 
 #include "process/process_worker.h"
@@ -51,11 +53,16 @@ class ProcessWorkers final : public stage::Workers {
                                       stage::WorkersPlan plan) override;
   void start() override {}
   Made make(const std::string& description, unsigned number) override;
+  bool refuse_made(const std::string& worker,
+                   const stage::Problem& problem) override;
+  void interrupt_make() override;
   void let_go(stage::Worker& worker) override;
   void lead(stage::Worker& worker) override;
   void begin_close() override;
   void finish_close() override;
 
+  // Also while there is none between the end of one and the next one.
+  bool exist() const override;
   unsigned count() const override;
   std::vector<std::shared_ptr<stage::Worker>> all() const override;
   std::shared_ptr<stage::Reports> reports() override;
@@ -77,8 +84,14 @@ class ProcessWorkers final : public stage::Workers {
     std::string question;
     stage::CapsPtr caps;
   };
-  std::optional<stage::Problem> start_all(const stage::WorkersPlan& plan,
-                                          const ProcessWorkerSetup& setup);
+  using WorkerPtr = std::shared_ptr<ProcessWorker>;
+  using Started = std::variant<WorkerPtr, stage::Problem>;
+  void open(const stage::WorkersPlan& plan, SharedBell bell);
+  std::optional<stage::Problem> start_all(unsigned count);
+  Started start_one(ProcessWorkerSetup setup, std::uint64_t& times_set);
+  std::optional<stage::Problem> wait_for_made(const WorkerPtr& worker);
+  WorkerPtr take_out(const stage::Worker& worker);
+  void keep_until_answered(WorkerPtr worker);
   ProcessWorkerSetup make_setup(const stage::WorkersPlan& plan,
                                 std::vector<std::string> command);
   void set_on_all(const ProcessWorkerSetup::Property& property);
@@ -87,7 +100,8 @@ class ProcessWorkers final : public stage::Workers {
   std::shared_ptr<ProcessWorker> front() const;
   std::vector<std::shared_ptr<ProcessWorker>> workers() const;
   bool query_stage(bool is_at_output, GstQuery* query) const;
-  bool query_caps(ProcessWorker& worker, bool is_at_output,
+  // `worker`: null if there is none just now.
+  bool query_caps(ProcessWorker* worker, bool is_at_output,
                   GstQuery* query) const;
   bool refuse_copy();
   BufferPtr bring_in(GstBuffer* buffer, std::uint64_t& copied_bytes,
@@ -110,9 +124,20 @@ class ProcessWorkers final : public stage::Workers {
   std::shared_ptr<ReportBell> bell_;
   std::shared_ptr<stage::Negotiation> negotiation_;
   std::shared_ptr<stage::WorkerListener> listener_;
+  // From build() on, the same for all workers:
+  ProcessHost shared_;
+  ProcessWorkerSetup setup_;
+  // Have been let go of, and their requests are still being answered. On the
+  // thread of the state change or of the supervisor.
+  std::vector<WorkerPtr> answered_last_;
 
   mutable std::mutex mutex_;
-  ProcessSettings settings_;                             // under mutex_
+  bool is_open_ = false;                          // under mutex_
+  bool is_make_interrupted_ = false;              // under mutex_
+  WorkerPtr making_;                              // under mutex_
+  std::string description_;                       // of lead(); under mutex_
+  std::optional<core::MonotonicTime> base_time_;  // under mutex_
+  ProcessSettings settings_;                      // under mutex_
   std::vector<std::shared_ptr<ProcessWorker>> workers_;  // under mutex_
   // What has been set on the stage so far, in that order, each once.
   std::vector<ProcessWorkerSetup::Property> properties_;  // under mutex_

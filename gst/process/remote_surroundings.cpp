@@ -4,6 +4,7 @@
 #include <gst/video/gstvideopool.h>
 #include <gst/video/video.h>
 
+#include "process/fault_point.h"
 #include "process/stage_requests.h"
 
 namespace dispatch::process {
@@ -47,6 +48,7 @@ stage::Epoch::Entry RemoteEpoch::enter(const void*) {
   fields.add_number(protocol::kFieldEpochId, id_);
   const std::optional<IncomingMessage> reply =
       channel_->ask(protocol::kMessageEnterEpoch, fields, kAsLongAsItTakes);
+  pass(FaultPoint::kEpochEntered);
   if (!reply) return Entry::kInterrupted;
   // Bound or pinned: this copy has no choice either way.
   if (const stage::CapsPtr caps = caps_of(*reply, protocol::kFieldCaps))

@@ -14,22 +14,37 @@ namespace {
 // not heard: this long then.
 constexpr auto kLongestSleep = std::chrono::seconds(2);
 
+bool have_reports(const ReportBell::Workers& workers) {
+  return std::any_of(workers.begin(), workers.end(),
+                     [](const auto& worker) { return worker->has_reports(); });
+}
+
 }  // namespace
 
-void ReportBell::set_workers(
-    std::vector<std::shared_ptr<ProcessWorker>> workers,
-    std::shared_ptr<stage::WorkerListener> listener) {
-  const std::lock_guard lock(taking_);
-  workers_ = std::move(workers);
-  listener_ = std::move(listener);
+// Who sleeps then knows nothing of the new ones, and they nothing of it.
+void ReportBell::set_workers(Workers workers,
+                             std::shared_ptr<stage::WorkerListener> listener) {
+  std::shared_ptr<const Members> members = std::make_shared<Members>(
+      Members{std::move(workers), std::move(listener)});
+  {
+    const std::lock_guard lock(mutex_);
+    members_.swap(members);
+  }
+  ring();
+}
+
+std::shared_ptr<const ReportBell::Members> ReportBell::members() const {
+  const std::lock_guard lock(mutex_);
+  return members_;
 }
 
 bool ReportBell::take() {
   const std::unique_lock lock(taking_, std::try_to_lock);
   if (!lock.owns_lock()) return false;
+  const std::shared_ptr<const Members> now = members();
   bool has_any = false;
-  for (const auto& worker : workers_)
-    has_any = worker->take_reports(*listener_) || has_any;
+  for (const auto& worker : now->workers)
+    has_any = worker->take_reports(*now->listener) || has_any;
   return has_any;
 }
 
@@ -37,35 +52,32 @@ std::uint32_t ReportBell::look() const {
   return bell_->rings.load(std::memory_order_acquire);
 }
 
-bool ReportBell::has_reports() const {
-  return std::any_of(workers_.begin(), workers_.end(),
-                     [](const auto& worker) { return worker->has_reports(); });
-}
-
 // Looks for a while, if that was asked for: what comes soon then costs no
 // system call on either side.
 bool ReportBell::is_worth_sleeping(
-    std::uint32_t seen, std::optional<core::MonotonicTime> until) const {
+    const Members& members, std::uint32_t seen,
+    std::optional<core::MonotonicTime> until) const {
   if (spin_ == core::Duration::zero()) return true;
   auto end = std::chrono::steady_clock::now() + spin_;
   if (until) end = std::min(end, *until);
   do {
-    if (look() != seen || has_reports()) return false;
+    if (look() != seen || have_reports(members.workers)) return false;
   } while (std::chrono::steady_clock::now() < end);
   return true;
 }
 
 void ReportBell::wait(std::uint32_t seen,
                       std::optional<core::MonotonicTime> until) {
-  if (!is_worth_sleeping(seen, until)) return;
+  const std::shared_ptr<const Members> now = members();
+  if (!is_worth_sleeping(*now, seen, until)) return;
   core::announce_sleep(is_waiting_);
-  for (const auto& worker : workers_) worker->set_dispatcher_sleeps(true);
+  for (const auto& worker : now->workers) worker->set_dispatcher_sleeps(true);
   const core::MonotonicTime latest =
       std::chrono::steady_clock::now() + kLongestSleep;
-  if (!has_reports())
+  if (!have_reports(now->workers))
     os::futex_wait(bell_->rings, seen,
                    std::min(until.value_or(latest), latest));
-  for (const auto& worker : workers_) worker->set_dispatcher_sleeps(false);
+  for (const auto& worker : now->workers) worker->set_dispatcher_sleeps(false);
   core::end_sleep(is_waiting_);
 }
 

@@ -5,7 +5,9 @@
 // For: the one wake-up that a result costs: the workers of an element share a
 // word, the bell, and the thread that pushes sleeps on it. Not for: what the
 // reports say (process/result_intake).
-// Thread: as said in stage/workers.h; set_workers() while nobody waits.
+// Thread: as said in stage/workers.h; set_workers() at any time. Who sleeps or
+// takes does so with the workers that there were when that began, and begins
+// anew when they change.
 #pragma once
 
 #include <atomic>
@@ -24,7 +26,9 @@ class ReportBell final : public stage::Reports {
   ReportBell(SharedBell bell, core::Duration spin)
       : bell_(std::move(bell)), spin_(spin) {}
 
-  void set_workers(std::vector<std::shared_ptr<ProcessWorker>> workers,
+  using Workers = std::vector<std::shared_ptr<ProcessWorker>>;
+
+  void set_workers(Workers workers,
                    std::shared_ptr<stage::WorkerListener> listener);
   SharedBell& bell() { return bell_; }
 
@@ -35,16 +39,21 @@ class ReportBell final : public stage::Reports {
   void ring() override;
 
  private:
-  bool has_reports() const;
-  bool is_worth_sleeping(std::uint32_t seen,
+  struct Members {
+    Workers workers;
+    std::shared_ptr<stage::WorkerListener> listener;
+  };
+  std::shared_ptr<const Members> members() const;
+  bool is_worth_sleeping(const Members& members, std::uint32_t seen,
                          std::optional<core::MonotonicTime> until) const;
 
   SharedBell bell_;
   const core::Duration spin_;
   std::mutex taking_;
   std::atomic<std::uint32_t> is_waiting_{0};
-  std::vector<std::shared_ptr<ProcessWorker>> workers_;
-  std::shared_ptr<stage::WorkerListener> listener_;
+  mutable std::mutex mutex_;
+  std::shared_ptr<const Members> members_ =
+      std::make_shared<Members>();  // under mutex_; never changed itself
 };
 
 }  // namespace dispatch::process

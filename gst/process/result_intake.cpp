@@ -106,37 +106,64 @@ JobResult ResultIntake::fail(InFlight flight) {
   JobResult result;
   result.flow = GST_FLOW_ERROR;
   result.start = result.end = std::chrono::steady_clock::now();
+  std::shared_ptr<Inputs> where;
   const std::lock_guard lock(mutex_);
-  if (!life_.is_gone()) inputs_.failed.push_back(std::move(flight));
+  keep_locked(std::move(flight.job.frame), where);
   return result;
+}
+
+// What is kept here as well is not written to by others: it has one user more.
+stage::Job ResultIntake::take_back(InFlight flight) {
+  std::shared_ptr<Inputs> where;
+  stage::Job job = std::move(flight.job);
+  stage::Frame frame = flight.is_writable || !job.frame ? std::move(job.frame)
+                                                        : job.frame.share();
+  const std::lock_guard lock(mutex_);
+  keep_locked(std::move(frame), where);
+  return job;
+}
+
+// `where`: let go of without the lock, as what is not kept is.
+void ResultIntake::keep_locked(stage::Frame frame,
+                               std::shared_ptr<Inputs>& where) {
+  where = handed_over_.lock();
+  if (!where) where = life_.may_touch() ? inputs_ : std::make_shared<Inputs>();
+  if (frame) where->failed.push_back(std::move(frame));
 }
 
 // False: those that are kept are too many.
 bool ResultIntake::settle_inputs(InFlight& flight, bool are_kept) {
   const std::lock_guard lock(mutex_);
   settled_ = flight.number;
-  const bool are_released = inputs_.kept.erase(flight.number) != 0;
+  const bool are_released = inputs_->kept.erase(flight.number) != 0;
   if (!are_kept || are_released) return true;
-  if (inputs_.kept.size() == protocol::kMaxKeptInputs) return false;
-  inputs_.kept.emplace(flight.number, std::move(flight.job.frame));
+  if (inputs_->kept.size() == protocol::kMaxKeptInputs) return false;
+  inputs_->kept.emplace(flight.number, std::move(flight.job.frame));
   return true;
 }
 
 void ResultIntake::on_inputs_released(std::uint64_t number) {
   stage::Frame frame;  // let go of without the lock
   const std::lock_guard lock(mutex_);
-  const auto place = inputs_.kept.find(number);
-  if (place != inputs_.kept.end()) {
+  const auto place = inputs_->kept.find(number);
+  if (place != inputs_->kept.end()) {
     frame = std::move(place->second);
-    inputs_.kept.erase(place);
+    inputs_->kept.erase(place);
   } else if (number > settled_) {
-    inputs_.kept.try_emplace(number, stage::Frame());
+    inputs_->kept.try_emplace(number, stage::Frame());
   }
 }
 
-ResultIntake::Inputs ResultIntake::take_inputs() {
+std::shared_ptr<void> ResultIntake::hand_over() {
   const std::lock_guard lock(mutex_);
-  return std::exchange(inputs_, {});
+  handed_over_ = inputs_;
+  return std::exchange(inputs_, std::make_shared<Inputs>());
+}
+
+void ResultIntake::let_go() {
+  auto inputs = std::make_shared<Inputs>();  // the old ones, without the lock
+  const std::lock_guard lock(mutex_);
+  inputs_.swap(inputs);
 }
 
 }  // namespace dispatch::process

@@ -17,6 +17,7 @@
 
 #include <cstdint>
 #include <map>
+#include <memory>
 #include <mutex>
 #include <string>
 #include <vector>
@@ -47,25 +48,32 @@ class ResultIntake {
             stage::JobResult& result, std::string& wrong);
   // The stream ends with `result`, which is a failure that nothing excuses.
   void say_failed(core::Sequence sequence, stage::JobResult& result) const;
-  // The result of a job without a report. What the process may still write to
-  // is kept until it is gone.
+  // The result of a job without a report, which nobody needs any more. What the
+  // process may still touch is kept until it is gone.
   stage::JobResult fail(InFlight flight);
+  // A job without a report, for another worker. Its frame is as it came; empty
+  // if this one may have written to it. Of what the process may still touch, a
+  // reference is kept until it is gone.
+  stage::Job take_back(InFlight flight);
 
   // The worker has let go of the inputs of that command, which it has been
   // given. It may say so before its report is read.
   void on_inputs_released(std::uint64_t number);
 
-  // All that the process may still touch, though its report has been read.
+  // All that the process may still touch, though its jobs have ended; more may
+  // come to it. For whoever waits until the process is gone.
+  std::shared_ptr<void> hand_over();
+  // The process is gone.
+  void let_go();
+
+ private:
   struct Inputs {
-    std::vector<InFlight> failed;
+    std::vector<stage::Frame> failed;
     // Frames that the stage still looks at after their command, by its number;
     // empty: it has let go of them before its report was read.
     std::map<std::uint64_t, stage::Frame> kept;
   };
-  // The process is gone, or somebody else keeps them until it is.
-  Inputs take_inputs();
-
- private:
+  void keep_locked(stage::Frame frame, std::shared_ptr<Inputs>& where);
   void refuse_copy(stage::JobResult& result, bool is_for_want_of_memory) const;
   bool settle_inputs(InFlight& flight, bool are_kept);
 
@@ -77,7 +85,8 @@ class ResultIntake {
 
   std::mutex mutex_;
   // Under mutex_:
-  Inputs inputs_;
+  std::shared_ptr<Inputs> inputs_ = std::make_shared<Inputs>();
+  std::weak_ptr<Inputs> handed_over_;
   std::uint64_t settled_ = 0;  // the last command whose report has been read
 };
 

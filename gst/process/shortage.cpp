@@ -13,8 +13,9 @@ const char kMoreMemory[] =
 
 namespace {
 
-// Commands, reports, the socket, and the descriptor of the process.
-constexpr unsigned kFilesOfAWorker = 4;
+// Commands, reports, the socket, the descriptor of the process, and what it
+// writes to its standard error.
+constexpr unsigned kFilesOfAWorker = 5;
 // The bell, the thread of messages, the pool, and one that is on its way.
 constexpr unsigned kFilesOfAnElement = 4;
 

@@ -14,6 +14,7 @@
 
 #include "os/memfd.h"
 #include "process/command_loop.h"
+#include "process/fault_point.h"
 #include "process/stage_requests.h"
 #include "process/worker_log.h"
 #include "stage/stage_description.h"
@@ -71,6 +72,7 @@ class WorkerProgram {
   MessageFields stage_event(const IncomingMessage& request);
   void set_base_time(std::uint64_t monotonic_ns);
   void on_bus_message(GstMessage* message);
+  void watch_stage_for_faults();
   void dump(const char* when);
   static GstBusSyncReply on_bus(GstBus*, GstMessage* message, gpointer self);
 
@@ -138,6 +140,7 @@ void WorkerProgram::on_setup(IncomingMessage& message) {
   if (copy_ || !map(message, why_not) || !build(message, why_not))
     ready.add_text(protocol::kFieldText, why_not);
   channel_->send(protocol::kMessageReady, ready);
+  pass(FaultPoint::kReady);
   if (why_not.empty()) loop_->start([this] { dump("NEGOTIATED"); });
 }
 
@@ -208,6 +211,7 @@ bool WorkerProgram::build(const IncomingMessage& message,
     why_not = "the stage cannot be started";
     return false;
   }
+  watch_stage_for_faults();
   dump("PLAYING");
   loop_ = std::make_unique<CommandLoop>(
       regions_, channel_, *copy_, *slots_, *writer_, *surroundings_,
@@ -215,6 +219,20 @@ bool WorkerProgram::build(const IncomingMessage& message,
           static_cast<std::int64_t>(message.number(protocol::kFieldSpin))));
   channel_->set_on_handled([this] { loop_->on_messages(); });
   return true;
+}
+
+// A probe costs something: only where a test asks for it.
+void WorkerProgram::watch_stage_for_faults() {
+  if (!is_armed(FaultPoint::kInStage)) return;
+  gst_pad_add_probe(
+      copy_->feeder(),
+      static_cast<GstPadProbeType>(GST_PAD_PROBE_TYPE_BUFFER |
+                                   GST_PAD_PROBE_TYPE_BUFFER_LIST),
+      [](GstPad*, GstPadProbeInfo*, gpointer) {
+        pass(FaultPoint::kInStage);
+        return GST_PAD_PROBE_OK;
+      },
+      nullptr, nullptr);
 }
 
 // Beside those of the dispatcher's process, in GST_DEBUG_DUMP_DOT_DIR.
@@ -309,6 +327,7 @@ bool WorkerProgram::need_slot(std::uint64_t bytes,
         .add_number(protocol::kFieldGeneration, slot.generation);
   const std::optional<IncomingMessage> reply =
       channel_->ask(protocol::kMessageNeedSlot, fields, core::Duration::max());
+  pass(FaultPoint::kSlotAsked);
   return reply && reply->number(protocol::kFieldResult) == 1;
 }
 
@@ -432,7 +451,10 @@ int run_worker_program(int argc, char** argv) {
   // dispatcher, which may want to end its stream in order and then ends this.
   for (const int signal : {SIGHUP, SIGINT, SIGTERM})
     std::signal(signal, SIG_IGN);
+  std::string wrong;
+  if (!arm_fault_points(wrong)) give_up("this cannot be read: " + wrong);
   gst_init(&argc, &argv);
+  pass(FaultPoint::kStarted);
   WorkerProgram(os::UniqueFd(static_cast<int>(socket))).run();
   return 0;
 }

@@ -122,7 +122,8 @@ class Workers {
   virtual void finish_close() = 0;
 
   virtual unsigned count() const = 0;
-  bool exist() const { return count() != 0; }
+  // Whether there is somebody to ask, or soon will be.
+  virtual bool exist() const { return count() != 0; }
   virtual std::vector<std::shared_ptr<Worker>> all() const = 0;
   // Null if the workers call their listener themselves.
   virtual std::shared_ptr<Reports> reports() { return nullptr; }

@@ -896,7 +896,7 @@ TEST(OpenFiles, ThatAreTooFewForAWorkerAreAnErrorThatNamesTheLimit) {
     EXPECT_EQ(gst_element_set_state(element.get(), GST_STATE_PAUSED),
               GST_STATE_CHANGE_FAILURE);
   }
-  expect_names_the_limit(wait_for_error(messages), "at least 11 ");
+  expect_names_the_limit(wait_for_error(messages), "at least 12 ");
   gst_element_set_state(element.get(), GST_STATE_NULL);
 }
 
@@ -910,7 +910,7 @@ TEST(OpenFiles, ThatAreTooFewForFramesAreAnErrorThatNamesTheLimit) {
   gst_harness_set_src_caps_str(sut.get(), kColourCaps);
   EXPECT_EQ(sut.push(numbered_buffer(0)), GST_FLOW_ERROR);
   // Three frames and a result.
-  expect_names_the_limit(wait_for_error(sut.messages()), "at least 12 ");
+  expect_names_the_limit(wait_for_error(sut.messages()), "at least 13 ");
 }
 
 // Where there is just one result slot and downstream keeps it, no other one

@@ -64,7 +64,7 @@ class JobExchangeTest : public testing::Test {
     return os::receive_packet(far_.get(), packet) == os::Received::kPacket;
   }
   // The process ends, whatever it has done.
-  void end_process() { EXPECT_TRUE(life_.leave()); }
+  void end_process() { EXPECT_TRUE(life_.leave("")); }
 
   std::pair<os::UniqueFd, os::UniqueFd> sockets_ =
       os::make_socket_pair().take();

@@ -54,6 +54,18 @@ TEST_P(WithSpin, RingingEndsAWait) {
   ringer.join();
 }
 
+// Who sleeps knows nothing of those that come.
+TEST_P(WithSpin, OtherWorkersEndAWait) {
+  ReportBell sut(new_bell(), GetParam());
+  const std::uint32_t seen = sut.look();
+  std::thread other([&] {
+    std::this_thread::sleep_for(milliseconds(20));
+    sut.set_workers({}, nullptr);
+  });
+  EXPECT_LT(time_of_wait(sut, seen), milliseconds(1500));
+  other.join();
+}
+
 TEST(ReportBell, ThatAWorkerTurnsBackIsNotSleptOverForEver) {
   ReportBell sut(new_bell(), core::Duration::zero());
   const std::uint32_t seen = sut.look();
