@@ -30,6 +30,7 @@ HeadVerdict decide_head(const HeadFacts& head, LatePolicy policy,
                         std::optional<RunningTime> now) {
   using Kind = HeadVerdict::Kind;
   if (head.is_done) return {Kind::kRelease, Cause::kNone, {}};
+  if (head.lost != Cause::kNone) return {Kind::kOverdue, head.lost, {}};
   if (!head.due || !now || policy == LatePolicy::kWait)
     return {Kind::kWait, Cause::kNone, {}};
   const RunningTime release = *head.due - kReleaseAhead;

@@ -22,8 +22,10 @@ enum class LatePolicy : std::uint8_t { kBypass, kRepeat, kDrop, kWait };
 
 // What is known of the frame at the head when its turn has come.
 struct HeadFacts {
-  bool is_done = false;            // its result is there
-  bool is_started = false;         // a worker has begun with it
+  bool is_done = false;     // its result is there
+  bool is_started = false;  // a worker has begun with it
+  // Other than kNone: no result of it will come.
+  Cause lost = Cause::kNone;
   std::optional<RunningTime> due;  // none: it is waited for without end
   // How long before `due` it came; negative: it was already due.
   Duration slack_at_arrival{};

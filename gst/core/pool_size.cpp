@@ -109,8 +109,14 @@ PoolSize::Waiting PoolSize::judge_waiting(const Facts& facts,
     verdict.is_too_long = verdict.is_surprise = true;
     return verdict;
   }
+  const Duration no_end_for = last_begin_ ? now - *last_begin_ : facts.waited;
   if (!facts.slack) {
-    verdict.is_too_long = cost && *cost >= kDear;
+    // What one more brings is not known before frames have ended; where they
+    // take this long, that is not waited for.
+    verdict.is_urgent = no_end_for >= kStepTime;
+    verdict.is_too_long = verdict.is_urgent || (cost && *cost >= kDear);
+    if (!verdict.is_urgent && size_ < most())
+      verdict.look_in = kStepTime - no_end_for;
     return verdict;
   }
   const Duration budget = budget_of(facts);
@@ -122,8 +128,7 @@ PoolSize::Waiting PoolSize::judge_waiting(const Facts& facts,
   const Duration longest =
       std::min(budget / 2, budget - cost.value_or(Duration::zero()));
   // All workers have been busy for so long with what they have now.
-  const Duration busy =
-      std::min(facts.waited, last_begin_ ? now - *last_begin_ : facts.waited);
+  const Duration busy = std::min(facts.waited, no_end_for);
   verdict.is_urgent = true;
   verdict.is_surprise = !cost || busy >= surprise;
   verdict.is_too_long =
@@ -211,7 +216,7 @@ void PoolSize::step_up(const Need& need, MonotonicTime now) {
   trial_.on_size(size_, !need.is_surprise && cost_.is_steady());
   last_up_ = now;
   events_since_up_ = 0;
-  if (need.workers > size_) look_at(now + kStepTime);
+  if (size_ < most()) look_at(now + kStepTime);
 }
 
 void PoolSize::hold_if_it_flaps(MonotonicTime now) {

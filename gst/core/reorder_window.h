@@ -57,6 +57,10 @@ class ReorderWindow {
   Entry* waiting() { return find(waiting_); }
   Sequence waiting_sequence() const { return waiting_; }
   void advance_waiting() { ++waiting_; }
+  // One that had been taken waits again.
+  void rewind_waiting(Sequence sequence) {
+    if (sequence < waiting_) waiting_ = sequence;
+  }
 
  private:
   static constexpr std::size_t kInitialCapacity = 16;  // a power of two

@@ -10,12 +10,14 @@ Duration RestartPolicy::next_delay(MonotonicTime now) const {
   return std::clamp(2 * delay_, kFirstDelay, kLongestDelay);
 }
 
-RestartPolicy::Verdict RestartPolicy::on_death(MonotonicTime now) {
+RestartPolicy::Verdict RestartPolicy::on_death(MonotonicTime now,
+                                               bool was_useful) {
   if (is_exhausted_ || deaths_in_a_row_ >= limit_) {
     is_exhausted_ = true;
     return {};
   }
   ++deaths_in_a_row_;
+  if (was_useful) return {true, std::max(now, replaced_.value_or(now))};
   delay_ = next_delay(now);
   replaced_ = now + delay_;
   return {true, *replaced_};

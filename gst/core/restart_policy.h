@@ -35,9 +35,11 @@ class RestartPolicy {
 
   // A worker died, unasked. The first is replaced at once. One that dies within
   // kShortLife of the death before it, or of the moment from which that one
-  // could be replaced, waits: kFirstDelay, then twice as long each time, up to
-  // kLongestDelay. One that dies later starts anew.
-  Verdict on_death(MonotonicTime now);
+  // could be replaced, without having finished a frame, waits: kFirstDelay,
+  // then twice as long each time, up to kLongestDelay. One that dies later
+  // starts anew; one that had finished frames (`was_useful`) waits only for a
+  // delay that others have caused.
+  Verdict on_death(MonotonicTime now, bool was_useful);
   // A worker finished a frame.
   void on_result() { deaths_in_a_row_ = 0; }
 

@@ -47,6 +47,7 @@ bool JobExchange::submit(Job job) {
   flight.number = ++submitted_;
   flight.submitted = steady_clock::now();
   if (!life_.may_report()) {
+    flight.job.may_have_begun = false;
     lock.unlock();
     bell_.ring();
     return true;

@@ -27,6 +27,7 @@ constexpr int kSocketInChild = 3;
 constexpr auto kKillPatience = std::chrono::seconds(1);
 // For the answer to a query of the stage: another one may hold its locks.
 constexpr auto kQueryPatience = std::chrono::milliseconds(500);
+constexpr auto kKnownPatience = std::chrono::milliseconds(20);
 // Until descriptors that others have sent may have arrived.
 constexpr auto kOthersPatience = std::chrono::milliseconds(10);
 
@@ -429,13 +430,14 @@ void ProcessWorker::set_base_time(MonotonicTime base_time) {
 }
 
 bool ProcessWorker::query(bool is_at_output, GstQuery* query,
-                          GstCaps* peer_caps) {
+                          GstCaps* peer_caps, bool is_known) {
   MessageFields fields;
   fields.add_number(protocol::kFieldDirection, is_at_output ? 1 : 0)
       .add_bytes(protocol::kFieldQuery, encode_query(query));
   add_caps(fields, protocol::kFieldCaps, peer_caps);
   const std::optional<IncomingMessage> reply =
-      channel_->ask(protocol::kMessageStageQuery, fields, kQueryPatience);
+      channel_->ask(protocol::kMessageStageQuery, fields,
+                    is_known ? kKnownPatience : kQueryPatience);
   if (!reply || reply->number(protocol::kFieldResult) == 0) return false;
   const auto answer = reply->find(protocol::kFieldQuery);
   return answer && decode_answer(answer->value, query);

@@ -111,8 +111,12 @@ class ProcessWorker final : public stage::Worker,
   void set_property(const ProcessWorkerSetup::Property& property);
   void set_base_time(core::MonotonicTime base_time);
   // A query at one end of the stage; `peer_caps` (nullable): what the elements
-  // beyond the other end take. False: no answer within the patience.
-  bool query(bool is_at_output, GstQuery* query, GstCaps* peer_caps);
+  // beyond the other end take. False: no answer within the patience, which is
+  // short where another answer is known.
+  bool query(bool is_at_output, GstQuery* query, GstCaps* peer_caps,
+             bool is_known = false);
+  // It can answer at once.
+  bool is_idle() const { return life_.is_ready() && !exchange_->has_jobs(); }
   bool event_at_output(GstEvent* event);  // (transfer none)
 
  private:

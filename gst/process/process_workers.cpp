@@ -406,13 +406,16 @@ std::vector<std::shared_ptr<ProcessWorker>> ProcessWorkers::workers() const {
   return workers_;
 }
 
-// The first one with the description that leads.
+// One with the description that leads; if possible one that can answer at once.
 std::shared_ptr<ProcessWorker> ProcessWorkers::front() const {
   const std::lock_guard lock(mutex_);
-  const auto place = std::find_if(
-      workers_.begin(), workers_.end(),
-      [&](const auto& each) { return each->description() == description_; });
-  return place != workers_.end() ? *place : nullptr;
+  WorkerPtr first;
+  for (const WorkerPtr& each : workers_) {
+    if (each->description() != description_) continue;
+    if (each->is_idle()) return each;
+    if (!first) first = each;
+  }
+  return first;
 }
 
 bool ProcessWorkers::exist() const {
@@ -574,7 +577,8 @@ bool ProcessWorkers::query_caps(ProcessWorker* worker, bool is_at_output,
     }
   }
   GstCaps* answer = nullptr;
-  if (worker != nullptr && worker->query(is_at_output, query, peer_caps))
+  if (worker != nullptr && worker->query(is_at_output, query, peer_caps,
+                                         /*is_known=*/latest != nullptr))
     gst_query_parse_caps_result(query, &answer);
   if (answer == nullptr) {
     // No answer in time: the stage may be busy with a frame, or its process has

@@ -40,8 +40,7 @@ const WorkerMessages::Kind WorkerMessages::kKinds[] = {
     {protocol::kMessageThread, &WorkerMessages::on_thread},
     {protocol::kMessageNeedSlot, &WorkerMessages::on_need_slot},
     {protocol::kMessagePadQuery, &WorkerMessages::on_pad_query},
-    {protocol::kMessagePadEvent,
-     &WorkerMessages::pass_on<&StageRequests::pad_event>},
+    {protocol::kMessagePadEvent, &WorkerMessages::on_pad_event},
     {protocol::kMessageEnterEpoch,
      &WorkerMessages::pass_on<&StageRequests::enter_epoch>},
     {protocol::kMessageLeaveEpoch,
@@ -82,6 +81,14 @@ MessageFields WorkerMessages::on_ready(const IncomingMessage& message,
   to_.exchange.set_transport(transport);
   to_.life.on_ready(why_not_ready(message));
   return {};
+}
+
+// Elements that are being linked ask for their caps to be chosen, which means
+// nothing to a stream that other workers do already.
+MessageFields WorkerMessages::on_pad_event(const IncomingMessage& request,
+                                           std::string& wrong) {
+  if (to_.life.is_starting()) return {};
+  return to_.requests.pad_event(request, wrong);
 }
 
 std::optional<Problem> WorkerMessages::why_not_ready(
@@ -187,7 +194,8 @@ MessageFields WorkerMessages::on_log(const IncomingMessage& message,
 
 MessageFields WorkerMessages::on_thread(const IncomingMessage& message,
                                         std::string&) {
-  host_.workers_host->on_stage_thread(message.text(protocol::kFieldElement));
+  host_.workers_host->on_stage_thread(name_,
+                                      message.text(protocol::kFieldElement));
   return {};
 }
 

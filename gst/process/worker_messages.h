@@ -74,6 +74,8 @@ class WorkerMessages {
                              std::string& wrong);
   MessageFields on_pad_query(const IncomingMessage& request,
                              std::string& wrong);
+  MessageFields on_pad_event(const IncomingMessage& request,
+                             std::string& wrong);
   std::optional<stage::Problem> why_not_ready(
       const IncomingMessage& message) const;
   void say_no_slot(const os::Error& why) const;

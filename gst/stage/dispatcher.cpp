@@ -3,10 +3,15 @@
 
 #include <utility>
 
+#include "stage/domain.h"
+
 namespace dispatch::stage {
 
+using std::chrono::steady_clock;
+
 Dispatcher::Dispatcher(GstElement* owner, GstPad* src)
-    : line_(owner, time_, workers_, wakes_),
+    : staffing_(workers_, wakes_, cpu_allowance()),
+      line_(owner, time_, workers_, staffing_, wakes_),
       output_(owner, src, time_, line_, wakes_) {}
 
 // ---- Settings --------------------------------------------------------------
@@ -27,6 +32,11 @@ void Dispatcher::set_window(const core::WindowLimits& limits) {
   const Section section(wakes_);
   line_.set_limits(limits);
   wakes_.wake_submitter();
+}
+
+void Dispatcher::set_staffing(const StaffingLimits& limits) {
+  const Section section(wakes_);
+  staffing_.set_limits(limits);
 }
 
 void Dispatcher::recompute_waits() {
@@ -81,8 +91,10 @@ void Dispatcher::start(std::vector<std::shared_ptr<Worker>> workers,
   const Section section(wakes_);
   workers_.set(std::move(workers));
   wakes_.set_reports(std::move(reports));
+  staffing_.start();
   line_.start();
   output_.start();
+  are_orders_over_ = false;
 }
 
 void Dispatcher::begin_stop() {
@@ -94,6 +106,7 @@ void Dispatcher::finish_stop() {
   const Section section(wakes_);
   line_.finish_stop();
   workers_.clear();
+  staffing_.stop();
   wakes_.set_reports(nullptr);
   output_.reset();
 }
@@ -175,10 +188,8 @@ void Dispatcher::on_finished(Worker& worker, core::Sequence sequence,
 }
 
 void Dispatcher::on_lost(Worker& worker, Job job) {
-  JobResult result;
-  result.flow = GST_FLOW_ERROR;
   const Section section(wakes_);
-  line_.on_finished(worker, job.sequence, result);
+  line_.on_lost(worker, std::move(job));
 }
 
 bool Dispatcher::is_interrupting() const {
@@ -206,6 +217,102 @@ bool Dispatcher::query_downstream(core::Sequence sequence, GstQuery* query,
   entry->sticky->epoch()->pass_on();
   wakes_.wake_output();
   return question.wait(section);
+}
+
+// ---- Workers that come and go ----------------------------------------------
+
+bool Dispatcher::on_worker_gone(const Worker& worker) {
+  const Section section(wakes_);
+  const bool was_useful = workers_.has_finished(worker);
+  workers_.remove(worker);
+  staffing_.on_death(was_useful, steady_clock::now());
+  return staffing_.is_exhausted();
+}
+
+std::optional<Orders> Dispatcher::wait_for_orders() {
+  Section section(wakes_);
+  while (!are_orders_over_) {
+    const core::MonotonicTime now = steady_clock::now();
+    line_.review(now);
+    Orders orders = staffing_.give_orders(now);
+    if (orders.has_any()) return orders;
+    section.wait_for_duty(orders.next);
+  }
+  return std::nullopt;
+}
+
+void Dispatcher::end_orders() {
+  const Section section(wakes_);
+  are_orders_over_ = true;
+  wakes_.wake_supervisor();
+}
+
+void Dispatcher::add_worker(std::shared_ptr<Worker> worker,
+                            WorkerRoster::Generation generation) {
+  const Section section(wakes_);
+  workers_.add(std::move(worker), generation);
+  line_.on_worker_added();
+}
+
+bool Dispatcher::on_not_made() {
+  const Section section(wakes_);
+  staffing_.on_death(/*was_useful=*/false, steady_clock::now());
+  return staffing_.is_exhausted();
+}
+
+void Dispatcher::forget_worker(const Worker& worker) {
+  const Section section(wakes_);
+  workers_.forget(worker);
+}
+
+void Dispatcher::give_up(GstFlowReturn flow) {
+  const Section section(wakes_);
+  line_.take_flow(flow);
+  line_.give_up();
+}
+
+void Dispatcher::replace_stage(const std::string& description) {
+  const Section section(wakes_);
+  staffing_.replace_stage(description);
+}
+
+void Dispatcher::offer_workers(WorkerList workers) {
+  const Section section(wakes_);
+  workers_.remove_next_generation();
+  for (auto& worker : workers)
+    workers_.add(std::move(worker), workers_.generation() + 1);
+}
+
+void Dispatcher::begin_generation() {
+  const Section section(wakes_);
+  line_.begin_generation();
+}
+
+std::vector<unsigned> Dispatcher::free_numbers(unsigned count) const {
+  const Section section(wakes_);
+  return workers_.free_numbers(count);
+}
+
+Dispatcher::Staff Dispatcher::staff() const {
+  const Section section(wakes_);
+  return {.active = workers_.active_count(),
+          .parked = workers_.parked_count(),
+          .set_aside = workers_.set_aside_count(),
+          .permitted = staffing_.permitted(),
+          .why = staffing_.size().why(),
+          .load = staffing_.size().load(),
+          .efficient = staffing_.size().efficient(),
+          .deaths = staffing_.deaths()};
+}
+
+unsigned Dispatcher::permitted_workers() const {
+  const Section section(wakes_);
+  return staffing_.permitted();
+}
+
+unsigned Dispatcher::most_workers() const {
+  const Section section(wakes_);
+  return staffing_.most();
 }
 
 // ---- Out -------------------------------------------------------------------

@@ -8,7 +8,8 @@
 // (frame_line), the workers (worker_roster), the lock and the waits (wakes),
 // what leaves (output_loop). Not for: making workers or knowing what they are.
 //
-// Threads: submit(), push_event() and answer_serialized() on the sink pad's
+// Threads: wait_for_orders() and what carries orders out on the supervisor's;
+// submit(), push_event() and answer_serialized() on the sink pad's
 // streaming thread; run_output() on the src pad's; on_finished() and
 // query_downstream() on the workers', or, where ends are found in reports, on
 // those two; the others on any.
@@ -28,6 +29,7 @@
 #include "stage/negotiation.h"
 #include "stage/output_loop.h"
 #include "stage/pipeline_time.h"
+#include "stage/staffing.h"
 #include "stage/wakes.h"
 #include "stage/worker_roster.h"
 #include "stage/workers.h"
@@ -44,6 +46,7 @@ class Dispatcher final : public WorkerListener, public OrderedQuery {
   void set_late_policy(core::LatePolicy policy);
   void set_due_inputs(const core::DueTimeInputs& inputs);
   void set_window(const core::WindowLimits& limits);
+  void set_staffing(const StaffingLimits& limits);
   PipelineTime& time() { return time_; }
   // The clock, base time or state changed: waits are made anew.
   void recompute_waits();
@@ -78,10 +81,46 @@ class Dispatcher final : public WorkerListener, public OrderedQuery {
   // Pushes until a flush or a stop.
   void run_output();
 
+  // A worker died, though nobody wanted that. Its jobs come back, or have.
+  // Whether that were too many.
+  bool on_worker_gone(const Worker& worker);
+  // The supervisor's. Nothing: it has nothing more to do.
+  std::optional<Orders> wait_for_orders();
+  void end_orders();
+  void add_worker(std::shared_ptr<Worker> worker,
+                  WorkerRoster::Generation generation);
+  // One could not be made. Whether that were too many.
+  bool on_not_made();
+  void forget_worker(const Worker& worker);
+  // No more workers are made: nothing waits for one any longer. `flow`: of all
+  // frames from now on.
+  void give_up(GstFlowReturn flow);
+
+  // The stage is to be replaced: an order. Its workers wait, as the next
+  // generation, until begin_generation(), on the sink pad's streaming thread.
+  void replace_stage(const std::string& description);
+  void offer_workers(WorkerList workers);
+  void begin_generation();
+  std::vector<unsigned> free_numbers(unsigned count) const;
+
   // Originals that had to be copied before they came here.
   void count_copies(std::uint64_t buffers, std::uint64_t bytes);
 
   core::FrameSums sums() const;
+  // How many workers there are, what they are at, and why.
+  struct Staff {
+    unsigned active = 0;
+    unsigned parked = 0;
+    unsigned set_aside = 0;
+    unsigned permitted = 0;
+    core::PoolSize::Why why{};
+    double load = 0;
+    std::optional<unsigned> efficient;
+    unsigned deaths = 0;
+  };
+  Staff staff() const;
+  unsigned permitted_workers() const;
+  unsigned most_workers() const;
   core::WindowLimits window() const;
   GstFlowReturn flow() const;
 
@@ -101,10 +140,12 @@ class Dispatcher final : public WorkerListener, public OrderedQuery {
 
   PipelineTime time_;
   mutable Wakes wakes_;
-  // Both need a Section:
+  // All three need a Section:
   WorkerRoster workers_;
+  Staffing staffing_;
   FrameLine line_;
   OutputLoop output_;  // of run_output()
+  bool are_orders_over_ = false;
 };
 
 }  // namespace dispatch::stage

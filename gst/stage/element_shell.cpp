@@ -69,8 +69,23 @@ void set_setting(StageElement::Settings& settings, guint id,
       settings.stage_state =
           static_cast<core::StageState>(g_value_get_enum(value));
       break;
+    case kPropertyMinWorkers:
+      settings.min_workers = g_value_get_uint(value);
+      break;
     case kPropertyMaxWorkers:
       settings.max_workers = g_value_get_uint(value);
+      break;
+    case kPropertySpareWorkers:
+      settings.spare_workers = g_value_get_int(value);
+      break;
+    case kPropertyStallTimeout:
+      settings.stall_timeout = g_value_get_uint64(value);
+      break;
+    case kPropertyRestartLimit:
+      settings.restart_limit = g_value_get_uint(value);
+      break;
+    case kPropertyOnExhausted:
+      settings.on_exhausted = static_cast<OnExhausted>(g_value_get_enum(value));
       break;
     case kPropertyLatencyBudget:
       settings.latency_budget = g_value_get_uint64(value);
@@ -100,8 +115,23 @@ void get_setting(const StageElement::Settings& settings, guint id,
     case kPropertyStageState:
       g_value_set_enum(value, static_cast<gint>(settings.stage_state));
       break;
+    case kPropertyMinWorkers:
+      g_value_set_uint(value, settings.min_workers);
+      break;
     case kPropertyMaxWorkers:
       g_value_set_uint(value, settings.max_workers);
+      break;
+    case kPropertySpareWorkers:
+      g_value_set_int(value, settings.spare_workers);
+      break;
+    case kPropertyStallTimeout:
+      g_value_set_uint64(value, settings.stall_timeout);
+      break;
+    case kPropertyRestartLimit:
+      g_value_set_uint(value, settings.restart_limit);
+      break;
+    case kPropertyOnExhausted:
+      g_value_set_enum(value, static_cast<gint>(settings.on_exhausted));
       break;
     case kPropertyLatencyBudget:
       g_value_set_uint64(value, settings.latency_budget);
@@ -202,8 +232,10 @@ void install_common_properties(GObjectClass* klass,
           "stage", "Stage",
           "The work to do on each frame: a launch description with one open "
           "sink pad and one open src pad, such as \"videoconvert ! "
-          "videobalance saturation=0\"",
-          "", kMutableReady));
+          "videobalance saturation=0\". Another one that is set while frames "
+          "flow takes over between two frames, once its copies are ready; if "
+          "they cannot be made, a warning says why and the one before stays",
+          "", kMutablePlaying));
   g_object_class_install_property(
       klass, kPropertyStageState,
       g_param_spec_enum(
@@ -213,6 +245,44 @@ void install_common_properties(GObjectClass* klass,
           "audio; other stages with state are for you to name",
           stage_state_type(), static_cast<gint>(defaults.stage_state),
           kMutableReady));
+  g_object_class_install_property(
+      klass, kPropertyMinWorkers,
+      g_param_spec_uint(
+          "min-workers", "Minimum workers",
+          "Number of workers that there are from the start and always, at "
+          "most max-workers; the element goes up from there when the load asks "
+          "for it",
+          1, texts.max_max_workers, defaults.min_workers, kMutableReady));
+  g_object_class_install_property(
+      klass, kPropertySpareWorkers,
+      g_param_spec_int(
+          "spare-workers", "Spare workers",
+          "Copies of the stage that are kept ready-made for a load that comes "
+          "and for a worker that hangs or dies; each needs the memory of the "
+          "stage (-1 = automatic: with due times one, or two processes; "
+          "without, one while more workers may be needed soon)",
+          StageElement::kAutomaticSpares, G_MAXINT, defaults.spare_workers,
+          kMutablePlaying));
+  g_object_class_install_property(
+      klass, kPropertyStallTimeout,
+      g_param_spec_uint64("stall-timeout", "Stall timeout", texts.stall_timeout,
+                          0, G_MAXUINT64, defaults.stall_timeout,
+                          kMutablePlaying));
+  g_object_class_install_property(
+      klass, kPropertyRestartLimit,
+      g_param_spec_uint(
+          "restart-limit", "Restart limit",
+          "How many workers may end or fail to start one after the other, "
+          "without a frame having been done in between, before no more are "
+          "made; see on-exhausted (0 = the first one is the end)",
+          0, G_MAXUINT, defaults.restart_limit, kMutablePlaying));
+  g_object_class_install_property(
+      klass, kPropertyOnExhausted,
+      g_param_spec_enum(
+          "on-exhausted", "On exhausted",
+          "What becomes of the stream when restart-limit has been reached",
+          on_exhausted_type(), static_cast<gint>(defaults.on_exhausted),
+          kMutablePlaying));
   g_object_class_install_property(
       klass, kPropertyMaxWorkers,
       g_param_spec_uint("max-workers", "Maximum workers", texts.max_workers, 0,
@@ -266,7 +336,7 @@ void install_common_properties(GObjectClass* klass,
 bool set_common_property(StageElement& impl, guint id, const GValue* value) {
   if (id == kPropertyStage) {
     const gchar* text = g_value_get_string(value);
-    impl.prototype().set_description(text != nullptr ? text : "");
+    impl.set_stage(text != nullptr ? text : "");
     return true;
   }
   if (id >= kPropertyStats) return false;

@@ -38,7 +38,12 @@ GstStateChangeReturn change_state(StageElement& impl, GstElement* element,
 enum CommonProperty : guint {
   kPropertyStage = 1,
   kPropertyStageState,
+  kPropertyMinWorkers,
   kPropertyMaxWorkers,
+  kPropertySpareWorkers,
+  kPropertyStallTimeout,
+  kPropertyRestartLimit,
+  kPropertyOnExhausted,
   kPropertyLatencyBudget,
   kPropertyLatePolicy,
   kPropertyDeadlines,
@@ -51,6 +56,7 @@ enum CommonProperty : guint {
 // What differs between the elements.
 struct PropertyTexts {
   const char* max_workers;
+  const char* stall_timeout;
   const char* max_bytes;
   GParamFlags max_bytes_flags;  // when it may be set
   const char* stats;

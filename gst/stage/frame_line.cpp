@@ -23,6 +23,9 @@ void init_debug() {
   (void)done;
 }
 
+// A frame that has ended so many workers is not tried again.
+constexpr unsigned kDeathsOfPoison = 2;
+
 // How an event without state reaches the worker of the next frame.
 bool concerns_stage(GstEvent* event) {
   return GST_EVENT_TYPE(event) == GST_EVENT_CUSTOM_DOWNSTREAM;
@@ -31,9 +34,23 @@ bool concerns_stage(GstEvent* event) {
 }  // namespace
 
 FrameLine::FrameLine(GstElement* owner, const PipelineTime& time,
-                     WorkerRoster& workers, Wakes& wakes)
-    : owner_(owner), time_(time), workers_(workers), wakes_(wakes) {
+                     WorkerRoster& workers, Staffing& staffing, Wakes& wakes)
+    : owner_(owner),
+      time_(time),
+      workers_(workers),
+      staffing_(staffing),
+      wakes_(wakes) {
   init_debug();
+}
+
+void FrameLine::set_due_inputs(const core::DueTimeInputs& inputs) {
+  due_inputs_ = inputs;
+  staffing_.set_due_times(!is_per_stream_ && core::due_times_apply(inputs));
+}
+
+void FrameLine::set_per_stream(bool is_per_stream) {
+  is_per_stream_ = is_per_stream;
+  set_due_inputs(due_inputs_);
 }
 
 // ---- Start, stop, flush ----------------------------------------------------
@@ -42,6 +59,8 @@ void FrameLine::start() {
   sums_ = core::FrameSums();
   flow_ = GST_FLOW_OK;
   is_stopped_ = is_flushing_ = is_per_stream_ = false;
+  awaits_key_unit_ = is_given_up_ = false;
+  generation_begin_ = window_.next();
 }
 
 void FrameLine::begin_stop() {
@@ -63,6 +82,7 @@ std::vector<EventPtr> FrameLine::finish_flush() {
         entry.kind == LineEntry::Kind::kEvent)
       events.push_back(std::move(entry.event));
   discard_all(core::Cause::kFlush);
+  awaits_key_unit_ = false;
   flow_ = GST_FLOW_OK;
   is_flushing_ = false;
   return events;
@@ -116,6 +136,7 @@ LineEntry& FrameLine::append(LineEntry::Kind kind,
   entry.sticky = sticky;
   entry.is_per_stream = is_per_stream_;
   entry.record.sequence = window_.next() - 1;
+  entry.generation = workers_.generation();
   return entry;
 }
 
@@ -148,9 +169,14 @@ void FrameLine::add_frame(Frame frame, std::uint64_t bytes,
   stamp_arrival(entry);
   sums_.on_arrival();
   ++frames_in_flight_;
+  ++waiting_frames_;
   bytes_in_flight_ += bytes;
+  const core::MonotonicTime now = entry.record.arrival;
   if (was_empty && concerns_output(entry)) wakes_.wake_output();
+  if (is_given_up_) lose(entry, core::Cause::kNoWorkers);
   assign();
+  staffing_.on_arrival(now);
+  review(now);
 }
 
 void FrameLine::add_event(EventPtr event,
@@ -198,32 +224,61 @@ bool FrameLine::is_left_waiting(const LineEntry& entry) const {
 }
 
 bool FrameLine::has_left_waiting() {
-  const LineEntry* waiting = window_.waiting();
+  const LineEntry* waiting = oldest_waiting();
   return workers_.idle_count() != 0 && waiting != nullptr &&
          is_left_waiting(*waiting);
 }
 
-// One FIFO: whenever a worker is idle it starts with the oldest frame.
-void FrameLine::assign(unsigned awake) {
-  if (is_ended()) return;
+// What came back from a worker that died can wait in front of what is taken.
+LineEntry* FrameLine::oldest_waiting() {
   while (LineEntry* entry = window_.waiting()) {
-    if (entry->needs_worker()) {
-      // Answered after the earlier frames have left.
-      if (entry->kind == LineEntry::Kind::kStageQuestion &&
-          window_.waiting_sequence() != window_.base())
-        return;
-      if (awake == 0 && is_left_waiting(*entry)) return;
-      std::shared_ptr<Worker> worker = workers_.take_idle(entry->is_per_stream);
-      if (!worker) return;
-      if (awake > 0) --awake;
-      hand_over(*entry, std::move(worker));
-    }
+    if (entry->needs_worker() && !entry->is_taken) return entry;
     window_.advance_waiting();
   }
+  return nullptr;
+}
+
+// One FIFO: whenever a worker is idle it starts with the oldest frame. While
+// the stage is being replaced there are two kinds of workers, for what came
+// before and after; neither waits for the other.
+void FrameLine::assign(unsigned awake) {
+  if (is_ended()) return;
+  const LineEntry* const oldest = oldest_waiting();
+  if (oldest == nullptr) return;
+  for (core::Sequence s = window_.waiting_sequence(); s != window_.next();
+       ++s) {
+    LineEntry& entry = *window_.find(s);
+    if (!entry.needs_worker() || entry.is_taken) continue;
+    if (!assign(entry, awake) && !has_earlier_generation()) return;
+  }
+}
+
+// Whether the entry is with a worker, or needs none any more.
+bool FrameLine::assign(LineEntry& entry, unsigned& awake) {
+  // Answered after the earlier frames have left.
+  if (entry.kind == LineEntry::Kind::kStageQuestion &&
+      entry.record.sequence != window_.base())
+    return false;
+  if (is_key_unit_missing(entry)) {
+    lose(entry, core::Cause::kWorkerLost);
+    return true;
+  }
+  if (awake == 0 && is_left_waiting(entry)) return false;
+  // All of those that it was for have died.
+  if (entry.generation != workers_.generation() &&
+      !workers_.has_any(entry.generation))
+    entry.generation = workers_.generation();
+  std::shared_ptr<Worker> worker = workers_.take_idle(
+      entry.generation, entry.record.sequence, steady_clock::now());
+  if (!worker) return false;
+  if (awake > 0) --awake;
+  hand_over(entry, std::move(worker));
+  return true;
 }
 
 void FrameLine::hand_over(LineEntry& entry, std::shared_ptr<Worker> worker) {
   entry.is_taken = true;
+  if (entry.kind == LineEntry::Kind::kFrame) --waiting_frames_;
   entry.worker = worker.get();
   entry.record.worker = worker->number();
   if (entry.running_time) entry.record.start = steady_clock::now();
@@ -241,16 +296,117 @@ void FrameLine::on_finished(const Worker& worker, core::Sequence sequence,
   if (is_stopped_) return;
   if (result.copied_buffers != 0)
     sums_.on_copies(result.copied_buffers, result.copied_bytes);
-  workers_.on_finished(worker, result.end - result.start);
+  staffing_.on_finished(worker, result.end - result.start, result.end);
   if (LineEntry* entry = window_.find(sequence)) {
     entry->store(result);
-    // Of a worker that has died meanwhile: nobody needs the answer.
+    if (entry->kind == LineEntry::Kind::kFrame) ++done_frames_;
     entry->refuse_waiting_question(wakes_);
-    if (sequence == window_.base()) wakes_.wake_output();
+    if (sequence == window_.base() || may_be_stalled(window_.front()))
+      wakes_.wake_output();
   } else if (sequence >= first_after_flush_) {
     sums_.on_late_result();
   }
   assign(/*awake=*/1);
+  review(result.end);
+}
+
+// So many younger results are there that it has to be judged again.
+bool FrameLine::may_be_stalled(const LineEntry& head) const {
+  return head.is_taken && !head.is_done && head.due_monotonic &&
+         done_frames_ >= core::kStalledResults * workers_.active_count();
+}
+
+// ---- Workers that come, go and die -----------------------------------------
+
+Staffing::Facts FrameLine::staffing_facts(core::MonotonicTime now) {
+  Staffing::Facts facts;
+  facts.waiting = waiting_frames_;
+  facts.idle = workers_.idle_count();
+  const LineEntry* const oldest = oldest_waiting();
+  if (oldest == nullptr || oldest->kind != LineEntry::Kind::kFrame)
+    return facts;
+  facts.waited = now - oldest->record.arrival;
+  if (due_of(*oldest) && oldest->due_monotonic)
+    facts.slack = *oldest->due_monotonic - now;
+  return facts;
+}
+
+void FrameLine::review(core::MonotonicTime now) {
+  if (is_ended()) return;
+  const unsigned before = workers_.idle_count();
+  staffing_.review(staffing_facts(now), now);
+  if (workers_.idle_count() > before) assign();
+}
+
+void FrameLine::on_lost(const Worker& worker, Job job) {
+  workers_.on_finished(worker);
+  wakes_.wake_supervisor();
+  LineEntry* const entry = window_.find(job.sequence);
+  if (is_stopped_ || entry == nullptr || entry->worker != &worker) return;
+  const bool is_intact = static_cast<bool>(job.frame);
+  const bool is_frame = entry->kind == LineEntry::Kind::kFrame;
+  entry->give_back(std::move(job));
+  entry->refuse_waiting_question(wakes_);
+  // It may be what the others wait for to choose their caps.
+  entry->sticky->epoch()->pass_on();
+  if (is_frame) ++waiting_frames_;
+  if (is_per_stream_) awaits_key_unit_ = true;
+  if (entry->deaths >= kDeathsOfPoison)
+    staffing_.tell({.kind = StaffingNews::Kind::kPoison,
+                    .worker = worker.number(),
+                    .frame = entry->record.sequence,
+                    .count = entry->deaths});
+  if (is_given_up_)
+    lose(*entry, core::Cause::kNoWorkers);
+  else if (entry->deaths >= kDeathsOfPoison || entry->has_left_partly ||
+           (is_frame && !is_intact))
+    lose(*entry, core::Cause::kWorkerLost);
+  else
+    window_.rewind_waiting(entry->record.sequence);
+  assign();
+}
+
+// It leaves without a result when its turn comes.
+void FrameLine::lose(LineEntry& entry, core::Cause cause) {
+  if (entry.kind == LineEntry::Kind::kFrame) --waiting_frames_;
+  entry.lost = cause;
+  if (entry.record.sequence == window_.base()) wakes_.wake_output();
+}
+
+bool FrameLine::is_key_unit_missing(const LineEntry& entry) {
+  if (!awaits_key_unit_ || entry.kind != LineEntry::Kind::kFrame) return false;
+  if (!entry.frame.has_flag(GST_BUFFER_FLAG_DELTA_UNIT)) {
+    awaits_key_unit_ = has_asked_key_unit_ = false;
+    return false;
+  }
+  if (!std::exchange(has_asked_key_unit_, true))
+    staffing_.tell(
+        {.kind = StaffingNews::Kind::kKeyUnit, .frame = entry.record.sequence});
+  return true;
+}
+
+void FrameLine::begin_generation() {
+  staffing_.begin_generation();
+  generation_begin_ = window_.next();
+  if (is_per_stream_) awaits_key_unit_ = true;
+  is_given_up_ = false;
+  end_earlier_generations();
+}
+
+void FrameLine::end_earlier_generations() {
+  if (has_earlier_generation()) return;
+  workers_.end_earlier_generations();
+  wakes_.wake_supervisor();
+}
+
+void FrameLine::give_up() {
+  is_given_up_ = true;
+  wakes_.wake_output();
+  for (core::Sequence s = window_.base(); s != window_.next(); ++s) {
+    LineEntry& entry = *window_.find(s);
+    if (entry.needs_worker() && !entry.is_taken)
+      lose(entry, core::Cause::kNoWorkers);
+  }
 }
 
 // ---- Out -------------------------------------------------------------------
@@ -268,6 +424,13 @@ core::HeadVerdict FrameLine::judge_head() {
   facts.is_started = head.is_taken;
   facts.slack_at_arrival = head.slack_at_arrival;
   facts.due = due_of(head);
+  facts.lost = head.lost;
+  if (facts.due && head.is_taken && !head.is_done) {
+    facts.younger_done = done_frames_;
+    facts.workers = workers_.active_count();
+    facts.busy_for = steady_clock::now() - head.record.start;
+    facts.mean_service = staffing_.mean_service();
+  }
   return core::decide_head(facts, policy_,
                            facts.due ? time_.now() : std::nullopt);
 }
@@ -276,27 +439,33 @@ void FrameLine::pop() {
   const LineEntry& head = window_.front();
   if (head.kind == LineEntry::Kind::kFrame) {
     --frames_in_flight_;
+    if (head.is_done) --done_frames_;
+    if (!head.is_taken && !head.is_lost()) --waiting_frames_;
     bytes_in_flight_ -= head.bytes;
     if (has_much_room()) wakes_.wake_submitter();
   }
   window_.pop_front();
+  if (window_.base() == generation_begin_) end_earlier_generations();
   // What was to be asked when it had become the head.
-  if (const LineEntry* next = window_.waiting();
+  if (const LineEntry* next = oldest_waiting();
       next != nullptr && next->kind == LineEntry::Kind::kStageQuestion)
     assign();
 }
 
-void FrameLine::abandon_head() {
+void FrameLine::abandon_head(bool is_overdue) {
   LineEntry& head = window_.front();
   if (head.question != nullptr) head.question->refuse(wakes_);
   if (head.worker == nullptr) return;
   head.worker->abandon(head.record.sequence);
+  if (!head.is_done)
+    staffing_.set_aside(*head.worker, is_overdue, steady_clock::now());
   // It may be what the others wait for to choose their caps.
   head.sticky->epoch()->pass_on();
+  assign();  // to whom takes its place
 }
 
 void FrameLine::discard_head(core::Cause cause) {
-  abandon_head();
+  abandon_head(/*is_overdue=*/false);
   core::FrameRecord record = window_.front().record;
   record.action = core::Action::kDropped;
   record.cause = cause;
@@ -309,6 +478,10 @@ void FrameLine::discard_head(core::Cause cause) {
 
 void FrameLine::account(const core::FrameRecord& record, GstFlowReturn flow) {
   sums_.on_departure(record);
+  if (record.cause == core::Cause::kOverdueWaiting ||
+      record.cause == core::Cause::kOverdueRunning ||
+      record.cause == core::Cause::kStalled)
+    staffing_.on_rescued(record.departure);
   GST_LOG_OBJECT(owner_, "frame %" G_GUINT64_FORMAT " %s, cause %s%s",
                  record.sequence, core::to_string(record.action),
                  core::to_string(record.cause), record.late ? ", late" : "");

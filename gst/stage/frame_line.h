@@ -27,6 +27,7 @@
 #include "core/window_limits.h"
 #include "stage/line_entry.h"
 #include "stage/pipeline_time.h"
+#include "stage/staffing.h"
 #include "stage/wakes.h"
 #include "stage/worker_roster.h"
 
@@ -36,14 +37,12 @@ class FrameLine {
  public:
   // All are borrowed. `owner`: the element, for its name in the log.
   FrameLine(GstElement* owner, const PipelineTime& time, WorkerRoster& workers,
-            Wakes& wakes);
+            Staffing& staffing, Wakes& wakes);
 
   void set_late_policy(core::LatePolicy policy) { policy_ = policy; }
-  void set_due_inputs(const core::DueTimeInputs& inputs) {
-    due_inputs_ = inputs;
-  }
+  void set_due_inputs(const core::DueTimeInputs& inputs);
   void set_limits(const core::WindowLimits& limits) { limits_ = limits; }
-  void set_per_stream(bool is_per_stream) { is_per_stream_ = is_per_stream; }
+  void set_per_stream(bool is_per_stream);
   core::LatePolicy late_policy() const { return policy_; }
   const core::DueTimeInputs& due_inputs() const { return due_inputs_; }
   const core::WindowLimits& limits() const { return limits_; }
@@ -76,6 +75,16 @@ class FrameLine {
   // Through the workers.
   void on_finished(const Worker& worker, core::Sequence sequence,
                    JobResult& result);
+  // The worker died with the job. Another one gets what it had, unless it ended
+  // two of them.
+  void on_lost(const Worker& worker, Job job);
+  // A worker has come, or there may be more of them to work.
+  void on_worker_added() { assign(); }
+  void review(core::MonotonicTime now);
+  // The workers of the next generation do what comes from now on.
+  void begin_generation();
+  // No more workers come: nothing waits for one any longer.
+  void give_up();
   // A frame waits for a running worker although another one is idle.
   bool has_left_waiting();
   // It has waited long enough.
@@ -90,7 +99,8 @@ class FrameLine {
   // The head leaves; what it has to give has been taken out.
   void pop();
   // Nobody wants the result of the head any more.
-  void abandon_head();
+  // Its worker is set aside; that is news if it `is_overdue`.
+  void abandon_head(bool is_overdue);
   void discard_head(core::Cause cause);
 
   // Ends a frame's account with the flow that its push returned.
@@ -111,6 +121,16 @@ class FrameLine {
   bool concerns_output(const LineEntry& head) const;
   // `awake`: of the idle workers, how many need not be woken.
   void assign(unsigned awake = 0);
+  bool assign(LineEntry& entry, unsigned& awake);
+  LineEntry* oldest_waiting();
+  Staffing::Facts staffing_facts(core::MonotonicTime now);
+  bool has_earlier_generation() const {
+    return window_.base() < generation_begin_;
+  }
+  void lose(LineEntry& entry, core::Cause cause);
+  void end_earlier_generations();
+  bool may_be_stalled(const LineEntry& head) const;
+  bool is_key_unit_missing(const LineEntry& entry);
   bool is_left_waiting(const LineEntry& entry) const;
   bool has_to_keep_original(const LineEntry& entry) const;
   void hand_over(LineEntry& entry, std::shared_ptr<Worker> worker);
@@ -120,6 +140,7 @@ class FrameLine {
   GstElement* const owner_;
   const PipelineTime& time_;
   WorkerRoster& workers_;
+  Staffing& staffing_;
   Wakes& wakes_;
 
   core::WindowLimits limits_;
@@ -130,6 +151,13 @@ class FrameLine {
   core::ReorderWindow<LineEntry> window_;
   std::vector<EventPtr> prelude_;  // for the next frame's worker
   unsigned frames_in_flight_ = 0;
+  unsigned waiting_frames_ = 0;          // that no worker has
+  unsigned done_frames_ = 0;             // that wait to leave
+  core::Sequence generation_begin_ = 0;  // the first of the present one
+  // A stage with state was lost: what depends on earlier frames is of no use.
+  bool awaits_key_unit_ = false;
+  bool has_asked_key_unit_ = false;
+  bool is_given_up_ = false;
   std::uint64_t bytes_in_flight_ = 0;
   core::Sequence first_after_flush_ = 0;
   bool is_stopped_ = true;

@@ -49,6 +49,15 @@ void LineEntry::store(JobResult& result) {
   is_done = true;
 }
 
+void LineEntry::give_back(Job job) {
+  is_taken = false;
+  worker = nullptr;
+  if (job.may_have_begun) ++deaths;
+  prelude = std::move(job.prelude);
+  allocation = std::move(job.query);
+  if (job.frame) frame = std::move(job.frame);
+}
+
 void LineEntry::refuse_waiting_question(Wakes& wakes) {
   if (question != nullptr && question->is_waiting())
     std::exchange(question, nullptr)->refuse(wakes);

@@ -7,8 +7,9 @@
 // the late policy (frame_line).
 // Thread: confined (the owner locks).
 // Ownership: of what came and of what is to leave. Workers and questions are
-// borrowed: a worker is on the roster as long as it has an entry, a question on
-// the stack of the thread that waits.
+// borrowed: a worker is on the roster as long as it has an entry, which it
+// loses when it is done or dies; a question is on the stack of the thread that
+// waits.
 #pragma once
 
 #include <memory>
@@ -33,9 +34,14 @@ struct LineEntry {
     kStageQuestion,  // upstream's query, answered by the stage
   };
   Kind kind = Kind::kFrame;
-  bool is_taken = false;     // by a worker, if it needs one
-  bool is_done = false;      // the worker has returned it
-  Worker* worker = nullptr;  // that took it
+  bool is_taken = false;  // by a worker, if it needs one
+  bool is_done = false;   // the worker has returned it
+  // It leaves without a result, whatever the late policy waits for.
+  core::Cause lost = core::Cause::kNone;
+  unsigned deaths = 0;           // of workers that had begun with it
+  bool has_left_partly = false;  // a part of its result has been pushed
+  unsigned generation = 0;       // of the workers that it is for
+  Worker* worker = nullptr;      // that took it
   std::shared_ptr<const StickyState> sticky;
   std::vector<EventPtr> prelude;
   Frame frame;  // for the worker, until taken; then the original, if kept
@@ -57,12 +63,15 @@ struct LineEntry {
   void reset();
 
   bool needs_worker() const {
-    return kind != Kind::kEvent && kind != Kind::kQuestion;
+    return kind != Kind::kEvent && kind != Kind::kQuestion && !is_lost();
   }
+  bool is_lost() const { return lost != core::Cause::kNone; }
   // What the worker is to do; moves what only the worker needs.
   Job make_job(bool keep_original);
   // Takes what it needs out of `result`.
   void store(JobResult& result);
+  // The worker died: what it had of `job` is here again, and no worker has it.
+  void give_back(Job job);
   // Refuses the question, if there is one whose turn has not come.
   void refuse_waiting_question(Wakes& wakes);
 };

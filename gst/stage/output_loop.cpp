@@ -62,7 +62,8 @@ void OutputLoop::take_step(Section& section) {
     ask_downstream(section);
     return;
   }
-  if (head.kind == LineEntry::Kind::kEvent) {
+  if (head.kind == LineEntry::Kind::kEvent ||
+      (head.kind == LineEntry::Kind::kStageEvent && head.is_lost())) {
     release_event(section);
     return;
   }
@@ -70,7 +71,8 @@ void OutputLoop::take_step(Section& section) {
     line_.discard_head(core::Cause::kDownstream);
     return;
   }
-  if (head.kind == LineEntry::Kind::kStageQuestion && head.is_done) {
+  if (head.kind == LineEntry::Kind::kStageQuestion &&
+      (head.is_done || head.is_lost())) {
     release_answer();
     return;
   }
@@ -150,6 +152,7 @@ void OutputLoop::ask_downstream(Section& section) {
   const bool is_upstreams = head.kind == LineEntry::Kind::kQuestion;
   const core::Sequence sequence = head.record.sequence;
   std::swap(outputs_, head.outputs);
+  head.has_left_partly = head.has_left_partly || !outputs_.empty();
   section.unlock();
   const GstFlowReturn flow = output_.push_part(outputs_, *sticky);
   const bool result = flow == GST_FLOW_OK && output_.query(query);
@@ -174,6 +177,7 @@ void OutputLoop::release_event(Section& section) {
 
 void OutputLoop::release_answer() {
   LineEntry& head = line_.head();
+  if (head.is_lost()) head.allocation.reset();
   if (head.stage_question != nullptr)
     head.stage_question->answer(std::move(head.allocation), wakes_);
   line_.pop();
@@ -213,7 +217,7 @@ void OutputLoop::release_result(Section& section) {
 
 void OutputLoop::release_overdue(Section& section, core::Cause cause) {
   LineEntry& head = line_.head();
-  line_.abandon_head();
+  line_.abandon_head(/*is_overdue=*/true);
   Frame original = std::move(head.frame);
   const std::shared_ptr<const StickyState> sticky = head.sticky;
   const Stamps stamps = head.stamps;
@@ -221,7 +225,11 @@ void OutputLoop::release_overdue(Section& section, core::Cause cause) {
   core::FrameRecord record = head.record;
   record.due = line_.due_of(head);
   record.cause = cause;
-  const core::LatePolicy policy = line_.late_policy();
+  // What is lost cannot be waited for.
+  const core::LatePolicy policy =
+      head.is_lost() && line_.late_policy() == core::LatePolicy::kWait
+          ? core::LatePolicy::kBypass
+          : line_.late_policy();
   const bool is_live = line_.due_inputs().is_live;
   line_.pop();
   section.unlock();

@@ -4,6 +4,7 @@
 #include "core/due_time.h"
 #include "core/late_policy.h"
 #include "core/stage_state.h"
+#include "stage/staffing.h"
 
 namespace dispatch::stage {
 
@@ -45,6 +46,17 @@ GType late_policy_type() {
       {nick_value(core::LatePolicy::kWait), "The frame is waited for", "wait"},
       {0, nullptr, nullptr}};
   static const GType type = register_enum("GstDispatchLatePolicy", values);
+  return type;
+}
+
+GType on_exhausted_type() {
+  static const GEnumValue values[] = {
+      {nick_value(OnExhausted::kError), "The stream ends with an error",
+       "error"},
+      {nick_value(OnExhausted::kBypass),
+       "The stage is left out: frames leave by the late policy", "bypass"},
+      {0, nullptr, nullptr}};
+  static const GType type = register_enum("GstDispatchOnExhausted", values);
   return type;
 }
 

@@ -11,8 +11,9 @@
 
 namespace dispatch::stage {
 
-GType stage_state_type();  // core::StageState
-GType late_policy_type();  // core::LatePolicy
-GType deadlines_type();    // core::Deadlines
+GType stage_state_type();   // core::StageState
+GType late_policy_type();   // core::LatePolicy
+GType on_exhausted_type();  // OnExhausted
+GType deadlines_type();     // core::Deadlines
 
 }  // namespace dispatch::stage

@@ -5,6 +5,8 @@
 #include <string>
 #include <utility>
 
+#include <gst/video/video.h>
+
 #include "stage/frame_stats.h"
 #include "stage/stage_copy.h"
 
@@ -25,6 +27,26 @@ std::optional<core::Duration> budget_of(
       std::min<guint64>(settings.latency_budget, G_MAXINT64 / 4)));
 }
 
+Problem threads_in_stage(const std::string& culprit) {
+  return {"The stage cannot have '" + culprit +
+              "' in it: it starts a thread of its own.",
+          "A frame is complete when its call returns, and the workers are the "
+          "threads: take '" +
+              culprit + "' out of the property 'stage'."};
+}
+
+// max-workers is the stronger one.
+unsigned least_workers(const StageElement::Settings& settings) {
+  return settings.max_workers != 0
+             ? std::min(settings.min_workers, settings.max_workers)
+             : settings.min_workers;
+}
+
+bool names_several(const StageElement::Settings& settings) {
+  return settings.max_workers > 1 ||
+         (settings.max_workers == 0 && settings.min_workers > 1);
+}
+
 std::string name_of(gpointer object) { return GST_OBJECT_NAME(object); }
 
 // Before the first event.
@@ -43,7 +65,7 @@ std::string copy_name(GstObject* object, GstObject* element) {
 }  // namespace
 
 StageElement::StageElement(GstElement* element, GstPad* sink, GstPad* src,
-                           const MakeWorkers& make_workers)
+                           Kind kind, const MakeWorkers& make_workers)
     : element_(element),
       sink_(sink),
       src_(src),
@@ -52,6 +74,9 @@ StageElement::StageElement(GstElement* element, GstPad* sink, GstPad* src,
       workers_(make_workers(prototype_, *this)),
       negotiation_(std::make_shared<Negotiation>(sink, src)),
       dispatcher_(std::make_shared<Dispatcher>(element, src)),
+      kind_(kind),
+      messages_(element),
+      supervisor_(*dispatcher_, *workers_, *this),
       sticky_(initial_state()) {
   static const bool has_category = [] {
     GST_DEBUG_CATEGORY_INIT(stage_element_debug, "dispatchelement", 0,
@@ -77,34 +102,51 @@ bool StageElement::fail(const std::string& message, const std::string& debug) {
   return false;
 }
 
-bool StageElement::refuse_several_workers(const Settings& settings,
-                                          const std::string& reason) {
-  return fail("This stage cannot have " + std::to_string(settings.max_workers) +
-                  " workers: " + reason + ".",
-              "Frames depend on earlier ones, so they need one worker: set "
-              "max-workers=1 (or 0). If they do not, set stage-state=none.");
+Problem StageElement::several_workers(const Settings& settings,
+                                      const std::string& reason) {
+  const unsigned named = std::max(settings.max_workers, settings.min_workers);
+  return {"This stage cannot have " + std::to_string(named) +
+              " workers: " + reason + ".",
+          "Frames depend on earlier ones, so they need one worker: set "
+          "max-workers=1 (or 0). If they do not, set stage-state=none."};
+}
+
+core::StageStateVerdict StageElement::recognise(
+    const Settings& settings,
+    const std::vector<core::ElementFacts>& facts) const {
+  if (settings.stage_state == core::StageState::kPerStream)
+    return {true, "stage-state is per-stream"};
+  if (settings.stage_state == core::StageState::kAuto)
+    return core::recognise_from_elements(facts);
+  return {};
 }
 
 bool StageElement::check_stage_state(
     const Settings& settings, const std::vector<core::ElementFacts>& facts) {
-  core::StageStateVerdict verdict;
-  if (settings.stage_state == core::StageState::kPerStream)
-    verdict = {true, "stage-state is per-stream"};
-  if (settings.stage_state == core::StageState::kAuto)
-    verdict = core::recognise_from_elements(facts);
+  const core::StageStateVerdict verdict = recognise(settings, facts);
   is_recognised_per_stream_ = verdict.is_per_stream;
   if (!verdict.is_per_stream) return true;
   GST_INFO_OBJECT(element_, "runs as per-stream, with one worker: %s",
                   verdict.reason.c_str());
-  return settings.max_workers <= 1 ||
-         refuse_several_workers(settings, verdict.reason);
+  if (!names_several(settings)) return true;
+  const Problem problem = several_workers(settings, verdict.reason);
+  return fail(problem.message, problem.way_out);
 }
 
-unsigned StageElement::take_workers(const Settings& settings) {
-  const unsigned named = is_recognised_per_stream_ ? 1 : settings.max_workers;
-  if (named == 0) return cpu_allowance().take_automatic();
-  cpu_allowance().take_named(named);
-  return named;
+void StageElement::apply_staffing() {
+  const Settings now = settings();
+  const bool is_one = is_per_stream_ || is_recognised_per_stream_;
+  StaffingLimits limits;
+  limits.min = is_one ? 1 : least_workers(now);
+  limits.max = is_one ? 1 : now.max_workers;
+  if (now.spare_workers != kAutomaticSpares)
+    limits.spares = static_cast<unsigned>(now.spare_workers);
+  limits.are_processes = kind_.are_processes;
+  limits.restart_limit = now.restart_limit;
+  if (now.stall_timeout != 0)
+    limits.stall_timeout = core::Duration(
+        static_cast<gint64>(std::min<guint64>(now.stall_timeout, G_MAXINT64)));
+  dispatcher_->set_staffing(limits);
 }
 
 bool StageElement::build_workers(const Settings& settings) {
@@ -114,13 +156,14 @@ bool StageElement::build_workers(const Settings& settings) {
     return fail(error->message, "stage=\"" + description + "\"");
   auto& first = std::get<ParsedStage>(parsed);
   if (!check_stage_state(settings, first.facts)) return false;
-  allowance_taken_ = take_workers(settings);
-  const std::optional<Problem> problem =
-      workers_->build(std::move(first), {.description = description,
-                                         .count = allowance_taken_,
-                                         .most = allowance_taken_,
-                                         .negotiation = negotiation_,
-                                         .listener = dispatcher_});
+  is_per_stream_ = is_recognised_per_stream_;
+  apply_staffing();
+  const std::optional<Problem> problem = workers_->build(
+      std::move(first), {.description = description,
+                         .count = is_per_stream_ ? 1 : least_workers(settings),
+                         .most = dispatcher_->most_workers(),
+                         .negotiation = negotiation_,
+                         .listener = dispatcher_});
   return !problem || fail(problem->message, problem->way_out);
 }
 
@@ -142,7 +185,6 @@ bool StageElement::open() {
   workers_->interrupt(false);
   if (!build_workers(settings())) return false;
   dispatcher_->start(workers_->all(), workers_->reports());
-  is_per_stream_ = is_recognised_per_stream_;
   dispatcher_->set_per_stream(is_per_stream_);
   apply_settings();
   return true;
@@ -155,7 +197,10 @@ GstStateChangeReturn StageElement::finish_open(GstStateChangeReturn result) {
     const std::lock_guard lock(mutex_);
     culprit = thread_culprit_;
   }
-  if (!culprit.empty()) refuse_threads(culprit);
+  if (!culprit.empty()) {
+    const Problem problem = threads_in_stage(culprit);
+    fail(problem.message, problem.way_out);
+  }
   if (!culprit.empty() || result == GST_STATE_CHANGE_FAILURE) {
     gst_pad_set_active(src_, FALSE);
     begin_close();
@@ -164,6 +209,7 @@ GstStateChangeReturn StageElement::finish_open(GstStateChangeReturn result) {
   }
   is_started_ = true;
   workers_->start();
+  supervisor_.start(prototype_.description());
   return result;
 }
 
@@ -200,6 +246,7 @@ void StageElement::pause() {
 void StageElement::begin_close() {
   workers_->interrupt(true);
   dispatcher_->begin_stop();
+  supervisor_.stop();
   workers_->begin_close();
 }
 
@@ -207,8 +254,11 @@ void StageElement::begin_close() {
 void StageElement::finish_close() {
   dispatcher_->finish_stop();
   workers_->finish_close();
-  if (allowance_taken_ != 0)
-    cpu_allowance().give_back(std::exchange(allowance_taken_, 0));
+  {
+    const std::lock_guard lock(mutex_);
+    offered_.reset();
+    has_offer_ = false;
+  }
   account_.reset();
   sticky_ = initial_state();
   fields_.flush();
@@ -226,7 +276,7 @@ void StageElement::apply_window() {
   core::WindowInputs inputs;
   inputs.max_frames = now.max_buffers;
   inputs.max_bytes = now.max_bytes;
-  inputs.workers = std::max(1U, workers_->count());
+  inputs.workers = dispatcher_->permitted_workers();
   inputs.budget = account_.budget();
   inputs.frame_duration = account_.frame_duration();
   const core::WindowLimits limits = core::decide_window(inputs);
@@ -238,6 +288,7 @@ void StageElement::apply_settings() {
   const Settings now = settings();
   account_.set_budget(budget_of(now));
   account_.set_deadlines(now.deadlines);
+  apply_staffing();
   dispatcher_->set_late_policy(now.late_policy);
   const bool has_changed = account_.refresh_budget();
   apply_timing();
@@ -255,11 +306,17 @@ void StageElement::configure(const std::function<void(Settings&)>& change) {
 
 GstStructure* StageElement::stats(const char* name) const {
   const core::WindowLimits window = dispatcher_->window();
+  const Dispatcher::Staff staff = dispatcher_->staff();
   GstStructure* stats = to_structure(dispatcher_->sums(), name);
   gst_structure_set(
-      stats, "workers", G_TYPE_UINT, workers_->count(), "max-buffers",
-      G_TYPE_UINT, window.frames, "max-bytes", G_TYPE_UINT64, window.bytes,
-      "latency-budget", G_TYPE_UINT64,
+      stats, "workers", G_TYPE_UINT, staff.active, "parked-workers",
+      G_TYPE_UINT, staff.parked, "set-aside-workers", G_TYPE_UINT,
+      staff.set_aside, "permitted-workers", G_TYPE_UINT, staff.permitted,
+      "efficient-workers", G_TYPE_UINT, staff.efficient.value_or(0),
+      "workers-because", G_TYPE_STRING, core::to_string(staff.why), "load",
+      G_TYPE_DOUBLE, staff.load, "workers-lost", G_TYPE_UINT, staff.deaths,
+      "max-buffers", G_TYPE_UINT, window.frames, "max-bytes", G_TYPE_UINT64,
+      window.bytes, "latency-budget", G_TYPE_UINT64,
       static_cast<guint64>(account_.budget().count()), "deadlines-active",
       G_TYPE_BOOLEAN, dispatcher_->are_due_times_applied() ? TRUE : FALSE,
       nullptr);
@@ -278,6 +335,7 @@ GstFlowReturn StageElement::submit(Frame frame) {
         ("Set stage-state=per-stream."));
     return GST_FLOW_ERROR;
   }
+  if (has_offer_) adopt_stage();
   if (needs_reconfigure_) open_epoch(sticky_->caps());
   Workers::Copied copied;
   std::optional<Frame> reachable = workers_->bring_in(std::move(frame), copied);
@@ -338,13 +396,17 @@ bool StageElement::on_caps(GstCaps* caps) {
   if (now.stage_state == core::StageState::kAuto)
     verdict = core::recognise_from_media(
         gst_structure_get_name(gst_caps_get_structure(caps, 0)));
-  if (verdict.is_per_stream && now.max_workers > 1)
-    return refuse_several_workers(now, verdict.reason);
+  if (verdict.is_per_stream && names_several(now)) {
+    const Problem problem = several_workers(now, verdict.reason);
+    return fail(problem.message, problem.way_out);
+  }
   if (verdict.is_per_stream && !is_recognised_per_stream_)
     GST_INFO_OBJECT(element_, "runs as per-stream, with one worker: %s",
                     verdict.reason.c_str());
-  is_per_stream_ = is_recognised_per_stream_ || verdict.is_per_stream;
+  is_media_per_stream_ = verdict.is_per_stream;
+  is_per_stream_ = is_recognised_per_stream_ || is_media_per_stream_;
   dispatcher_->set_per_stream(is_per_stream_);
+  apply_staffing();
   stands_alone_ = core::stands_alone(
       gst_structure_get_name(gst_caps_get_structure(caps, 0)));
   fields_.on_caps(caps);
@@ -439,7 +501,8 @@ bool StageElement::serialized_query(GstQuery* query) {
   if (needs_reconfigure_) open_epoch(sticky_->caps());
   const bool is_answered = dispatcher_->answer_serialized(query, sticky_);
   if (GST_QUERY_TYPE(query) != GST_QUERY_ALLOCATION) return is_answered;
-  const unsigned in_flight = dispatcher_->window().frames + workers_->count();
+  const unsigned in_flight =
+      dispatcher_->window().frames + dispatcher_->permitted_workers();
   return workers_->offer_memory(query, in_flight) || is_answered;
 }
 
@@ -467,18 +530,129 @@ bool StageElement::src_query(GstQuery* query) {
   return gst_pad_query_default(src_, GST_OBJECT_CAST(element_), query);
 }
 
+// ---- Workers that come, go and die -----------------------------------------
+
+void StageElement::on_worker_lost(Worker& worker, const Loss& loss) {
+  GST_WARNING_OBJECT(element_, "%s (process %d) %s", loss.worker.c_str(),
+                     loss.pid, loss.how.c_str());
+  messages_.post_lost(loss);
+  if (dispatcher_->on_worker_gone(worker)) on_exhausted(loss.problem);
+}
+
+void StageElement::on_news(const StaffingNews& news) {
+  messages_.post(news);
+  if (news.kind == StaffingNews::Kind::kKeyUnit)
+    gst_pad_push_event(sink_, gst_video_event_new_upstream_force_key_unit(
+                                  GST_CLOCK_TIME_NONE, /*all_headers=*/TRUE,
+                                  /*count=*/0));
+}
+
+void StageElement::on_made(const Worker& worker) {
+  messages_.post_started(worker);
+}
+
+void StageElement::on_not_made(const Problem& problem, bool is_exhausted) {
+  if (is_exhausted) {
+    on_exhausted(problem);
+    return;
+  }
+  GST_WARNING_OBJECT(element_, "no more workers for now: %s (%s)",
+                     problem.message.c_str(), problem.way_out.c_str());
+}
+
+void StageElement::on_exhausted(const Problem& problem) {
+  const bool is_error = settings().on_exhausted == OnExhausted::kError;
+  dispatcher_->give_up(is_error ? GST_FLOW_ERROR : GST_FLOW_OK);
+  if (is_error) {
+    fail(problem.message, problem.way_out);
+    return;
+  }
+  GST_ELEMENT_WARNING(
+      element_, RESOURCE, FAILED,
+      ("The stage is left out from now on: %s", problem.message.c_str()),
+      ("restart-limit has been reached, and on-exhausted is bypass. %s",
+       problem.way_out.c_str()));
+}
+
+// ---- Another stage ---------------------------------------------------------
+
+void StageElement::set_stage(const std::string& description) {
+  if (!is_started_) {
+    prototype_.set_description(description);
+    return;
+  }
+  prototype_.try_description(description);
+  dispatcher_->replace_stage(description);
+}
+
+std::optional<Problem> StageElement::check_stage(
+    const std::string& description) {
+  auto parsed = parse_stage(description);
+  if (auto* error = std::get_if<StageError>(&parsed))
+    return Problem{error->message, "stage=\"" + description + "\""};
+  const Settings now = settings();
+  const core::StageStateVerdict verdict =
+      recognise(now, std::get<ParsedStage>(parsed).facts);
+  if (verdict.is_per_stream && names_several(now))
+    return several_workers(now, verdict.reason);
+  const std::lock_guard lock(mutex_);
+  is_offered_per_stream_ = verdict.is_per_stream;
+  return std::nullopt;
+}
+
+void StageElement::on_stage_made(const std::string& description,
+                                 std::shared_ptr<Worker> first) {
+  prototype_.confirm(description);
+  {
+    const std::lock_guard lock(mutex_);
+    offered_ = std::move(first);
+    has_offer_ = true;
+  }
+  messages_.post_replaced(description);
+}
+
+void StageElement::on_stage_not_made(const std::string& description,
+                                     const Problem& problem) {
+  prototype_.revert(description);
+  GST_ELEMENT_WARNING(
+      element_, RESOURCE, SETTINGS,
+      ("The stage stays as it was: %s", problem.message.c_str()),
+      ("%s", problem.way_out.c_str()));
+}
+
+// On the sink pad's streaming thread, between two frames. Frames that came
+// before are done by the workers of the stage before.
+void StageElement::adopt_stage() {
+  std::shared_ptr<Worker> first;
+  {
+    const std::lock_guard lock(mutex_);
+    has_offer_ = false;
+    first = std::exchange(offered_, nullptr);
+    is_recognised_per_stream_ = is_offered_per_stream_;
+  }
+  if (!first) return;
+  workers_->lead(*first);
+  is_per_stream_ = is_recognised_per_stream_ || is_media_per_stream_;
+  dispatcher_->set_per_stream(is_per_stream_);
+  apply_staffing();
+  dispatcher_->begin_generation();
+  open_epoch(sticky_->caps());
+}
+
 // ---- Messages of the copies ------------------------------------------------
 
 void StageElement::on_stage_error(const std::string& worker,
                                   const std::string& source,
                                   const GError* error, const char* debug) {
-  if (has_posted_error_.exchange(true)) return;
   const std::string where =
       source == worker ? worker : worker + ", element '" + source + "'";
-  gst_element_message_full(
-      element_, GST_MESSAGE_ERROR, error->domain, error->code,
-      g_strdup_printf("%s: %s", where.c_str(), error->message), g_strdup(debug),
-      __FILE__, G_STRFUNC, __LINE__);
+  const std::string text = where + ": " + error->message;
+  if (workers_->refuse_made(worker, {text, debug != nullptr ? debug : ""}))
+    return;
+  if (has_posted_error_.exchange(true)) return;
+  gst_element_message_full(element_, GST_MESSAGE_ERROR, error->domain,
+                           error->code, g_strdup(text.c_str()), g_strdup(debug),
+                           __FILE__, G_STRFUNC, __LINE__);
 }
 
 void StageElement::post_copy_error(GstMessage* message) {
@@ -493,16 +667,15 @@ void StageElement::on_problem(const Problem& problem) {
   fail(problem.message, problem.way_out);
 }
 
-void StageElement::on_worker_lost(Worker&, const Loss& loss) {
-  on_problem(loss.problem);
-}
-
-void StageElement::on_stage_thread(const std::string& element) {
+void StageElement::on_stage_thread(const std::string& worker,
+                                   const std::string& element) {
+  const Problem problem = threads_in_stage(element);
+  if (workers_->refuse_made(worker, problem)) return;
   {
     const std::lock_guard lock(mutex_);
     thread_culprit_ = element;
   }
-  if (is_started_) refuse_threads(element);
+  if (is_started_) fail(problem.message, problem.way_out);
 }
 
 // Whether the message is the element's own business. (transfer none)
@@ -516,16 +689,9 @@ bool StageElement::on_message(GstMessage* message) {
   GstElement* owner = nullptr;
   gst_message_parse_stream_status(message, &type, &owner);
   if (type != GST_STREAM_STATUS_TYPE_CREATE || is_port(owner)) return false;
-  on_stage_thread(name_of(owner));
+  on_stage_thread(copy_name(GST_OBJECT_CAST(owner), GST_OBJECT_CAST(element_)),
+                  name_of(owner));
   return true;
-}
-
-bool StageElement::refuse_threads(const std::string& culprit) {
-  return fail("The stage cannot have '" + culprit +
-                  "' in it: it starts a thread of its own.",
-              "A frame is complete when its call returns, and the workers are "
-              "the threads: take '" +
-                  culprit + "' out of the property 'stage'.");
 }
 
 }  // namespace dispatch::stage

@@ -22,19 +22,27 @@
 #include "stage/domain.h"
 #include "stage/field_pairing.h"
 #include "stage/latency_account.h"
+#include "stage/staff_messages.h"
 #include "stage/stage_prototype.h"
+#include "stage/supervisor.h"
 #include "stage/workers.h"
 
 namespace dispatch::stage {
 
-class StageElement final : private WorkersHost {
+class StageElement final : private WorkersHost, private Supervisor::Host {
  public:
   static constexpr guint64 kAutomaticBudget = G_MAXUINT64;
+  static constexpr gint kAutomaticSpares = -1;
 
   // The properties, as the user set them.
   struct Settings {
     core::StageState stage_state = core::StageState::kAuto;
-    guint max_workers = 0;                      // 0: from the CPU allowance
+    guint min_workers = 1;
+    guint max_workers = 0;  // 0: from the CPU allowance
+    gint spare_workers = kAutomaticSpares;
+    guint64 stall_timeout = 0;  // ns; 0: automatic
+    guint restart_limit = core::RestartPolicy::kDefaultLimit;
+    OnExhausted on_exhausted = OnExhausted::kError;
     guint64 latency_budget = kAutomaticBudget;  // ns
     core::LatePolicy late_policy = core::LatePolicy::kBypass;
     core::Deadlines deadlines = core::Deadlines::kAuto;
@@ -42,11 +50,16 @@ class StageElement final : private WorkersHost {
     guint64 max_bytes = 0;  // 0: automatic
   };
 
+  // What the kind of workers means for how many there are.
+  struct Kind {
+    bool are_processes = false;  // they take long to start, and can die
+  };
+
   // `element` (transfer none) owns this; `sink` and `src` (transfer none) are
   // its pads. `make_workers` is called once, at once.
   using MakeWorkers =
       std::function<std::unique_ptr<Workers>(StagePrototype&, WorkersHost&)>;
-  StageElement(GstElement* element, GstPad* sink, GstPad* src,
+  StageElement(GstElement* element, GstPad* sink, GstPad* src, Kind kind,
                const MakeWorkers& make_workers);
 
   // Any thread.
@@ -54,6 +67,9 @@ class StageElement final : private WorkersHost {
   // May change at any time; what takes effect when is the property's business.
   void configure(const std::function<void(Settings&)>& change);
   StagePrototype& prototype() { return prototype_; }
+  // Replaces the stage: at a frame boundary if it runs, once the workers of the
+  // new one are there.
+  void set_stage(const std::string& description);
   // Named `name`. (transfer full)
   GstStructure* stats(const char* name) const;
 
@@ -92,14 +108,27 @@ class StageElement final : private WorkersHost {
   void on_worker_lost(Worker& worker, const Loss& loss) override;
   void on_stage_error(const std::string& worker, const std::string& source,
                       const GError* error, const char* debug) override;
-  void on_stage_thread(const std::string& element) override;
+  void on_stage_thread(const std::string& worker,
+                       const std::string& element) override;
+  void on_news(const StaffingNews& news) override;
+  void on_made(const Worker& worker) override;
+  void on_not_made(const Problem& problem, bool is_exhausted) override;
+  std::optional<Problem> check_stage(const std::string& description) override;
+  void on_stage_made(const std::string& description,
+                     std::shared_ptr<Worker> first) override;
+  void on_stage_not_made(const std::string& description,
+                         const Problem& problem) override;
+  void on_exhausted(const Problem& problem);
+  void adopt_stage();
   bool fail(const std::string& message, const std::string& debug);
-  bool refuse_several_workers(const Settings& settings,
-                              const std::string& reason);
-  bool refuse_threads(const std::string& culprit);
+  static Problem several_workers(const Settings& settings,
+                                 const std::string& reason);
   bool check_stage_state(const Settings& settings,
                          const std::vector<core::ElementFacts>& facts);
-  unsigned take_workers(const Settings& settings);
+  core::StageStateVerdict recognise(
+      const Settings& settings,
+      const std::vector<core::ElementFacts>& facts) const;
+  void apply_staffing();
   bool build_workers(const Settings& settings);
   void apply_settings();
   void apply_timing();
@@ -124,24 +153,30 @@ class StageElement final : private WorkersHost {
   // Shared with workers that are set aside and may outlive the element.
   const std::shared_ptr<Negotiation> negotiation_;
   const std::shared_ptr<Dispatcher> dispatcher_;
+  const Kind kind_;
+  StaffMessages messages_;
+  Supervisor supervisor_;
 
   mutable std::mutex mutex_;
   Settings settings_;           // under mutex_
   std::string thread_culprit_;  // under mutex_
+  // Of a stage that waits to take over; under mutex_.
+  std::shared_ptr<Worker> offered_;
+  bool is_offered_per_stream_ = false;
 
   std::atomic<bool> has_posted_error_{false};
   std::atomic<bool> needs_reconfigure_{false};
   std::atomic<bool> is_started_{false};
-
-  // Of the state change's thread:
-  unsigned allowance_taken_ = 0;
-  bool is_recognised_per_stream_ = false;  // from the elements of the stage
+  std::atomic<bool> has_offer_{false};
+  // From the elements of the stage. Changes between two frames, or stopped.
+  std::atomic<bool> is_recognised_per_stream_{false};
 
   // Of the sink pad's streaming thread:
   std::shared_ptr<const StickyState> sticky_;
   FieldPairing fields_;
   bool is_per_stream_ = false;
-  bool stands_alone_ = false;  // each frame of the input caps does
+  bool is_media_per_stream_ = false;  // from the input caps
+  bool stands_alone_ = false;         // each frame of the input caps does
 };
 
 }  // namespace dispatch::stage

@@ -2,6 +2,7 @@
 #include "stage/stage_prototype.h"
 
 #include <algorithm>
+#include <utility>
 
 namespace dispatch::stage {
 
@@ -26,36 +27,68 @@ bool is_settable(const GParamSpec* pspec) {
 
 }  // namespace
 
-StagePrototype::~StagePrototype() { drop_locked(); }
+StagePrototype::~StagePrototype() {
+  drop_locked(now_);
+  if (running_) drop_locked(*running_);
+}
 
-void StagePrototype::drop_locked() {
-  if (bin_) g_signal_handlers_disconnect_by_data(bin_.get(), this);
-  bin_.reset();
-  settings_.clear();
+void StagePrototype::drop_locked(Instance& instance) {
+  if (instance.bin)
+    g_signal_handlers_disconnect_by_data(instance.bin.get(), this);
+  instance = {};
 }
 
 void StagePrototype::set_description(const std::string& description) {
   const std::lock_guard lock(mutex_);
-  drop_locked();
-  description_ = description;
+  drop_locked(now_);
+  if (running_) drop_locked(*running_);
+  running_.reset();
+  now_.description = description;
+}
+
+void StagePrototype::try_description(const std::string& description) {
+  const std::lock_guard lock(mutex_);
+  if (running_)
+    drop_locked(now_);
+  else
+    running_ = std::exchange(now_, {});
+  now_.description = description;
+}
+
+void StagePrototype::confirm(const std::string& description) {
+  const std::lock_guard lock(mutex_);
+  if (!running_) return;
+  drop_locked(*running_);
+  if (now_.description == description)
+    running_.reset();
+  else
+    running_->description = description;  // another one is on trial already
+}
+
+void StagePrototype::revert(const std::string& description) {
+  const std::lock_guard lock(mutex_);
+  if (!running_ || now_.description != description) return;
+  drop_locked(now_);
+  now_ = std::move(*running_);
+  running_.reset();
 }
 
 std::string StagePrototype::description() const {
   const std::lock_guard lock(mutex_);
-  return description_;
+  return now_.description;
 }
 
 GstElement* StagePrototype::bin() {
   const std::lock_guard lock(mutex_);
-  if (!bin_) {
-    auto parsed = parse_stage(description_);
+  if (!now_.bin) {
+    auto parsed = parse_stage(now_.description);
     if (!std::holds_alternative<ParsedStage>(parsed)) return nullptr;
-    bin_ = std::move(std::get<ParsedStage>(parsed).bin);
-    gst_object_set_name(GST_OBJECT_CAST(bin_.get()), "stage");
-    g_signal_connect(bin_.get(), "deep-notify", G_CALLBACK(on_deep_notify),
+    now_.bin = std::move(std::get<ParsedStage>(parsed).bin);
+    gst_object_set_name(GST_OBJECT_CAST(now_.bin.get()), "stage");
+    g_signal_connect(now_.bin.get(), "deep-notify", G_CALLBACK(on_deep_notify),
                      this);
   }
-  return share_object(bin_.get()).release();
+  return share_object(now_.bin.get()).release();
 }
 
 void StagePrototype::on_deep_notify(GstObject*, GstObject* origin,
@@ -70,10 +103,11 @@ void StagePrototype::spread(GstObject* origin, GParamSpec* pspec) {
   {
     const std::lock_guard lock(mutex_);
     const bool is_known = std::any_of(
-        settings_.begin(), settings_.end(), [&](const Setting& setting) {
+        now_.settings.begin(), now_.settings.end(),
+        [&](const Setting& setting) {
           return setting.element == element && setting.property == pspec->name;
         });
-    if (!is_known) settings_.push_back({element, pspec->name});
+    if (!is_known) now_.settings.push_back({element, pspec->name});
     copies = copies_;
   }
   for (const Copy& copy : copies)
@@ -86,8 +120,8 @@ void StagePrototype::attach(const void* key, const SetFn& set) {
   {
     const std::lock_guard lock(mutex_);
     copies_.push_back({key, set});
-    settings = settings_;
-    bin = share_object(bin_.get());
+    settings = now_.settings;
+    bin = share_object(now_.bin.get());
   }
   for (const Setting& setting : settings) {
     const ElementPtr from(

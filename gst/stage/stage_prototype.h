@@ -9,6 +9,7 @@
 
 #include <functional>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -24,6 +25,12 @@ class StagePrototype {
   // when it is needed.
   void set_description(const std::string& description);
   std::string description() const;
+  // The same on trial: it is to replace the one that runs, which comes back
+  // with revert(). confirm() or revert() follow for each one, in order; one
+  // that is overtaken by another trial changes nothing that is seen.
+  void try_description(const std::string& description);
+  void confirm(const std::string& description);
+  void revert(const std::string& description);
 
   // The instance that never runs; null if the description cannot be parsed.
   // (transfer full)
@@ -43,16 +50,20 @@ class StagePrototype {
   static void on_deep_notify(GstObject* bin, GstObject* origin,
                              GParamSpec* pspec, gpointer self);
   void spread(GstObject* origin, GParamSpec* pspec);
-  void drop_locked();
-
   struct Setting {
     std::string element;
     std::string property;
   };
+  struct Instance {
+    std::string description;
+    ElementPtr bin;
+    std::vector<Setting> settings;  // in the order in which they were first set
+  };
+  void drop_locked(Instance& instance);
+
   mutable std::mutex mutex_;
-  std::string description_;
-  ElementPtr bin_;
-  std::vector<Setting> settings_;  // in the order in which they were first set
+  Instance now_;
+  std::optional<Instance> running_;  // while now_ is on trial
   struct Copy {
     const void* key;
     SetFn set;

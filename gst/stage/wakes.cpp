@@ -44,6 +44,7 @@ void Section::unlock() {
   if (pending.output_wait) gst_clock_id_unschedule(pending.output_wait.get());
   if (pending.submitter) wakes_.room_.notify_all();
   if (pending.questioners) wakes_.answered_.notify_all();
+  if (pending.supervisor) wakes_.duty_.notify_all();
 }
 
 void Section::wait(std::condition_variable& condition) {
@@ -54,6 +55,13 @@ void Section::wait(std::condition_variable& condition) {
   // What is to be woken must not wait for this wait to end.
   unlock();
   lock();
+}
+
+void Section::wait_for_duty(std::optional<core::MonotonicTime> until) {
+  if (!until || wakes_.pending_.has_any())
+    wait(wakes_.duty_);
+  else
+    wakes_.duty_.wait_until(lock_, *until);
 }
 
 void Section::sleep() {

@@ -7,8 +7,9 @@
 // the other one is woken, and a worker gets its job, when the lock is let go
 // of: earlier they would only wait for it. Not for: what is waited for, which
 // is the business of who waits; nothing here knows of frames in a line.
-// Thread: three kinds of threads sleep here: the submitter (upstream's, for
-// room), questioners (upstream's and workers', for an answer) and the output.
+// Thread: four kinds of threads sleep here: the submitter (upstream's, for
+// room), questioners (upstream's and workers', for an answer), the output, and
+// the supervisor (for something to do).
 // Everything but making a Section needs one.
 // Ownership: of jobs until their workers have them; who made the workers shares
 // them and their reports.
@@ -49,6 +50,7 @@ class Wakes {
     pending_.submitter = pending_.submitter || is_submitter_waiting_;
   }
   void wake_questioners() { pending_.questioners = true; }
+  void wake_supervisor() { pending_.supervisor = true; }
   // Out of whatever it waits for.
   void wake_output();
   // The output wakes by itself, at `time` at the latest.
@@ -71,11 +73,13 @@ class Wakes {
     bool output = false;
     bool submitter = false;
     bool questioners = false;
+    bool supervisor = false;
     ClockIdPtr output_wait;
     std::vector<Handed> jobs;
 
     bool has_any() const {
-      return output || submitter || questioners || output_wait || !jobs.empty();
+      return output || submitter || questioners || supervisor || output_wait ||
+             !jobs.empty();
     }
   };
 
@@ -83,6 +87,7 @@ class Wakes {
   std::condition_variable room_;      // the submitter sleeps on it
   std::condition_variable head_;      // the output, without reports
   std::condition_variable answered_;  // questioners
+  std::condition_variable duty_;      // the supervisor
   // All under mutex_:
   std::shared_ptr<Reports> reports_;
   Pending pending_;
@@ -119,6 +124,9 @@ class Section {
   void wait_for_answer(Predicate is_over) {
     while (!is_over()) wait(wakes_.answered_);
   }
+
+  // The supervisor.
+  void wait_for_duty(std::optional<core::MonotonicTime> until);
 
   // The output, where the workers tell of the ends of their jobs.
   void sleep();

@@ -33,6 +33,8 @@ struct Job {
   // Everything that leaves the copy is part of the stream, events too.
   bool is_per_stream = false;
   std::optional<core::MonotonicTime> due;
+  // Of one that comes back by on_lost(): the worker may have begun with it.
+  bool may_have_begun = true;
 };
 
 struct JobResult {

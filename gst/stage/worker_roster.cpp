@@ -6,36 +6,256 @@
 
 namespace dispatch::stage {
 
-void WorkerRoster::set(std::vector<std::shared_ptr<Worker>> workers) {
-  workers_ = std::move(workers);
-  idle_.assign(workers_.rbegin(), workers_.rend());
+// ---- Coming and going ------------------------------------------------------
+
+void WorkerRoster::set(WorkerList workers) {
+  size_ = static_cast<unsigned>(workers.size());
+  generation_ = 0;
+  idle_.assign(workers.rbegin(), workers.rend());
+  members_.clear();
+  for (auto& worker : workers)
+    members_.push_back({.worker = std::move(worker)});
   wake_policy_.reset();
 }
 
-std::shared_ptr<Worker> WorkerRoster::take_idle(bool is_per_stream) {
-  if (idle_.empty()) return nullptr;
-  const auto place =
-      is_per_stream
-          ? std::find_if(idle_.begin(), idle_.end(),
-                         [](const auto& idle) { return idle->number() == 0; })
-          : std::prev(idle_.end());
-  if (place == idle_.end()) return nullptr;
-  std::shared_ptr<Worker> worker = std::move(*place);
-  idle_.erase(place);
-  return worker;
+WorkerList WorkerRoster::all() const {
+  WorkerList workers;
+  for (const Member& member : members_) workers.push_back(member.worker);
+  return workers;
 }
 
-void WorkerRoster::on_finished(const Worker& worker, core::Duration service) {
-  wake_policy_.on_service(service);
+void WorkerRoster::add(std::shared_ptr<Worker> worker, Generation generation) {
+  members_.push_back({.worker = std::move(worker),
+                      .generation = generation,
+                      .state = State::kParked});
+  fill();
+}
+
+void WorkerRoster::remove(const Worker& worker) {
+  Member* const member = find(worker);
+  if (member == nullptr) return;
+  if (member->state == State::kBusy) {
+    member->is_removed = true;
+  } else {
+    std::erase(idle_, member->worker);
+    member->state = State::kLeaving;
+  }
+  fill();
+}
+
+void WorkerRoster::forget(const Worker& worker) {
+  std::erase_if(members_, [&](const Member& member) {
+    return member.worker.get() == &worker;
+  });
+}
+
+void WorkerRoster::remove_parked() {
   const auto place =
-      std::find_if(workers_.begin(), workers_.end(),
-                   [&](const auto& known) { return known.get() == &worker; });
-  if (place != workers_.end()) idle_.push_back(*place);
+      std::find_if(members_.begin(), members_.end(), [&](const Member& member) {
+        return is_current(member) && member.state == State::kParked;
+      });
+  if (place != members_.end()) place->state = State::kLeaving;
+}
+
+bool WorkerRoster::has_leaving() const {
+  return std::any_of(
+      members_.begin(), members_.end(),
+      [](const Member& member) { return member.state == State::kLeaving; });
+}
+
+WorkerList WorkerRoster::leaving() const {
+  WorkerList workers;
+  for (const Member& member : members_)
+    if (member.state == State::kLeaving) workers.push_back(member.worker);
+  return workers;
+}
+
+std::vector<unsigned> WorkerRoster::free_numbers(unsigned count) const {
+  std::vector<unsigned> free;
+  for (unsigned number = 0; free.size() < count; ++number)
+    if (std::none_of(members_.begin(), members_.end(),
+                     [&](const Member& member) {
+                       return member.worker->number() == number;
+                     }))
+      free.push_back(number);
+  return free;
+}
+
+WorkerRoster::Member* WorkerRoster::find(const Worker& worker) {
+  const auto place = std::find_if(
+      members_.begin(), members_.end(),
+      [&](const Member& known) { return known.worker.get() == &worker; });
+  return place != members_.end() ? &*place : nullptr;
+}
+
+const WorkerRoster::Member* WorkerRoster::find(const Worker& worker) const {
+  return const_cast<WorkerRoster*>(this)->find(worker);
+}
+
+// ---- How many work ---------------------------------------------------------
+
+void WorkerRoster::resize(unsigned size) {
+  size_ = size;
+  while (active_count() > size_ && !idle_.empty()) {
+    // The one that has rested longest.
+    find(*idle_.front())->state = State::kParked;
+    idle_.erase(idle_.begin());
+  }
+  fill();
+}
+
+// Parked ones to work, as many as there should be.
+void WorkerRoster::fill() {
+  for (auto member = members_.rbegin();
+       member != members_.rend() && active_count() < size_; ++member)
+    if (is_current(*member) && member->state == State::kParked) {
+      member->state = State::kIdle;
+      idle_.push_back(member->worker);
+    }
+}
+
+void WorkerRoster::begin_generation() {
+  ++generation_;
+  idle_.clear();
+  for (const Member& member : members_)
+    if (is_current(member) && member.state == State::kIdle)
+      idle_.push_back(member.worker);
+  fill();
+}
+
+void WorkerRoster::remove_next_generation() {
+  for (Member& member : members_)
+    if (member.generation > generation_) member.state = State::kLeaving;
+}
+
+bool WorkerRoster::has_any(Generation generation) const {
+  return std::any_of(
+      members_.begin(), members_.end(), [&](const Member& member) {
+        return member.generation == generation && !member.is_removed &&
+               member.state != State::kLeaving;
+      });
+}
+
+void WorkerRoster::end_earlier_generations() {
+  for (Member& member : members_) {
+    if (member.generation >= generation_) continue;
+    if (member.state == State::kBusy)
+      member.is_removed = true;
+    else
+      member.state = State::kLeaving;
+  }
+}
+
+unsigned WorkerRoster::count(State state) const {
+  return static_cast<unsigned>(std::count_if(
+      members_.begin(), members_.end(), [&](const Member& member) {
+        return is_current(member) && member.state == state;
+      }));
+}
+
+unsigned WorkerRoster::parked_count() const { return count(State::kParked); }
+
+unsigned WorkerRoster::active_count() const {
+  return static_cast<unsigned>(std::count_if(
+      members_.begin(), members_.end(), [&](const Member& member) {
+        const bool is_working = member.state == State::kBusy &&
+                                !member.is_set_aside && !member.is_removed;
+        return is_current(member) &&
+               (is_working || member.state == State::kIdle);
+      }));
+}
+
+unsigned WorkerRoster::set_aside_count() const {
+  return static_cast<unsigned>(
+      std::count_if(members_.begin(), members_.end(),
+                    [](const Member& member) { return member.is_set_aside; }));
+}
+
+// ---- Jobs ------------------------------------------------------------------
+
+std::shared_ptr<Worker> WorkerRoster::take_idle(Generation generation,
+                                                core::Sequence sequence,
+                                                core::MonotonicTime now) {
+  Member* member = nullptr;
+  if (generation == generation_) {
+    if (idle_.empty()) return nullptr;
+    member = find(*idle_.back());
+    idle_.pop_back();
+  } else {
+    const auto place =
+        std::find_if(members_.begin(), members_.end(), [&](const Member& each) {
+          return each.generation == generation && each.state == State::kIdle;
+        });
+    if (place == members_.end()) return nullptr;
+    member = &*place;
+  }
+  member->state = State::kBusy;
+  member->sequence = sequence;
+  member->since = now;
+  return member->worker;
+}
+
+// A busy one that is done with its job.
+void WorkerRoster::put(Member& member) {
+  member.is_set_aside = false;
+  if (std::exchange(member.is_removed, false)) {
+    member.state = State::kLeaving;
+  } else if (!is_current(member)) {
+    member.state = State::kIdle;
+  } else {
+    member.state = State::kParked;
+    if (active_count() >= size_) return;
+    member.state = State::kIdle;
+    idle_.push_back(member.worker);
+  }
+}
+
+bool WorkerRoster::on_finished(const Worker& worker) {
+  Member* const member = find(worker);
+  if (member == nullptr || member->state != State::kBusy) return false;
+  const bool was_set_aside = member->is_set_aside;
+  put(*member);
+  return was_set_aside;
+}
+
+bool WorkerRoster::on_finished(const Worker& worker, core::Duration service) {
+  wake_policy_.on_service(service);
+  if (Member* const member = find(worker)) member->has_finished = true;
+  return on_finished(worker);
+}
+
+bool WorkerRoster::has_finished(const Worker& worker) const {
+  const Member* const member = find(worker);
+  return member != nullptr && member->has_finished;
+}
+
+std::optional<WorkerRoster::Busy> WorkerRoster::set_aside(
+    const Worker& worker, core::MonotonicTime now) {
+  Member* const member = find(worker);
+  if (member == nullptr || member->state != State::kBusy ||
+      member->is_set_aside)
+    return std::nullopt;
+  member->is_set_aside = true;
+  member->set_aside_at = now;
+  fill();
+  return to_busy(*member);
+}
+
+WorkerRoster::Busy WorkerRoster::to_busy(const Member& member) {
+  return {member.worker, member.sequence, member.since, member.is_set_aside,
+          member.set_aside_at};
+}
+
+std::vector<WorkerRoster::Busy> WorkerRoster::busy() const {
+  std::vector<Busy> busy;
+  for (const Member& member : members_)
+    if (member.state == State::kBusy && !member.is_removed)
+      busy.push_back(to_busy(member));
+  return busy;
 }
 
 bool WorkerRoster::is_worth_waking() const {
-  return wake_policy_.is_worth_waking(
-      static_cast<unsigned>(workers_.size() - idle_.size()));
+  return wake_policy_.is_worth_waking(active_count() - idle_count());
 }
 
 }  // namespace dispatch::stage

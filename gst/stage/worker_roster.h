@@ -1,45 +1,140 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 //
-// The workers that an element has at the moment, and which of them are idle.
+// The workers that an element has at the moment, and what each of them is at.
+//
+//              take_idle()
+//     idle ------------------> busy --set_aside()--> busy, set aside
+//      ^ \ <--on_finished()---/  \                        |
+//      |  resize()                \--- remove() ---\      | on_finished()
+//      v                                            v     v
+//    parked                                     leaving   idle, or parked
 //
 // For: giving a job to the right one, and saying whether an idle one is worth
-// waking for it. The place to which workers come, and from which they go.
-// Not for: what they do (frame_line), making or ending them (workers).
+// waking for it. The place to which workers come, and from which they go: a
+// parked one waits, ready-made, until more are to work; one that is set aside
+// is busy with what nobody waits for any more, and another one works in its
+// place. When the stage is replaced a new generation of workers begins; those
+// of earlier ones finish what is theirs. Not for: what they do (frame_line),
+// how many there should be (staffing), making or ending them (workers).
 // Thread: confined (the owner locks). Of the workers it calls number() alone.
 // Ownership: shared with whoever made the workers and with the jobs that are
 // being handed over; a worker is known by its address, not by its place here.
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <vector>
 
+#include "core/frame_record.h"
 #include "core/instant.h"
 #include "core/wake_policy.h"
 #include "stage/worker.h"
 
 namespace dispatch::stage {
 
+using WorkerList = std::vector<std::shared_ptr<Worker>>;
+
 class WorkerRoster {
  public:
-  // All of them are idle; the first one is the first to be taken.
-  void set(std::vector<std::shared_ptr<Worker>> workers);
-  void clear() { set({}); }
-  const std::vector<std::shared_ptr<Worker>>& all() const { return workers_; }
+  using Generation = unsigned;
 
-  // The idle worker that had a job last: its stage is warm. With
-  // `is_per_stream` the first worker, because state lives in one copy. Null if
-  // there is none.
-  std::shared_ptr<Worker> take_idle(bool is_per_stream);
-  // `worker` is idle again; its stage took `service`. One that is not on the
-  // roster (any more) stays so.
-  void on_finished(const Worker& worker, core::Duration service);
+  // All of them are idle, of the present generation, and as many as there
+  // should be; the first one is the first to be taken.
+  void set(WorkerList workers);
+  void clear() { set({}); }
+  WorkerList all() const;
+
+  // A new worker, parked unless it has work to do. One of a generation that has
+  // not begun waits for that.
+  void add(std::shared_ptr<Worker> worker, Generation generation);
+  // It has ended, or is to: it gets no job any more. It is leaving when it has
+  // none.
+  void remove(const Worker& worker);
+  // It is gone.
+  void forget(const Worker& worker);
+  // The parked one that has been there longest.
+  void remove_parked();
+  // Those that wait to be let go of.
+  WorkerList leaving() const;
+  bool has_leaving() const;
+
+  // Workers of the present generation that may work at the same time, besides
+  // those that are set aside.
+  void resize(unsigned size);
+  unsigned size() const { return size_; }
+
+  Generation generation() const { return generation_; }
+  // The workers of the next generation take over.
+  void begin_generation();
+  // Those of the next generation are not wanted after all.
+  void remove_next_generation();
+  bool has_any(Generation generation) const;
+  // Nothing is left that needs a worker of an earlier generation.
+  void end_earlier_generations();
+
+  // The idle worker that had a job last: its stage is warm. Null if there is
+  // none.
+  std::shared_ptr<Worker> take_idle(Generation generation,
+                                    core::Sequence sequence,
+                                    core::MonotonicTime now);
+  // `worker` is done with its job. Whether it had been set aside.
+  bool on_finished(const Worker& worker);
+  // The same; its stage took `service`.
+  bool on_finished(const Worker& worker, core::Duration service);
+  struct Busy {
+    std::shared_ptr<Worker> worker;
+    core::Sequence sequence;
+    core::MonotonicTime since;
+    bool is_set_aside;
+    core::MonotonicTime set_aside_at;
+  };
+  // Nobody waits for the job of `worker` any more: another one takes its place.
+  // Nothing if it has none, or is set aside.
+  std::optional<Busy> set_aside(const Worker& worker, core::MonotonicTime now);
+  std::vector<Busy> busy() const;
+
+  // Whether its stage has ever finished a job.
+  bool has_finished(const Worker& worker) const;
+
+  // Of the present generation.
   unsigned idle_count() const { return static_cast<unsigned>(idle_.size()); }
+  unsigned active_count() const;  // idle or busy, not set aside
+  unsigned parked_count() const;
+  unsigned set_aside_count() const;  // of all generations
+  unsigned count() const { return static_cast<unsigned>(members_.size()); }
+  // The lowest ones that no worker has.
+  std::vector<unsigned> free_numbers(unsigned count) const;
+
   // Else a running worker is done before an idle one is awake.
   bool is_worth_waking() const;
 
  private:
-  std::vector<std::shared_ptr<Worker>> workers_;
-  std::vector<std::shared_ptr<Worker>> idle_;  // taken from the back
+  enum class State { kIdle, kBusy, kParked, kLeaving };
+  struct Member {
+    std::shared_ptr<Worker> worker;
+    Generation generation = 0;
+    State state = State::kIdle;
+    bool is_set_aside = false;  // while busy
+    bool is_removed = false;    // while busy
+    bool has_finished = false;
+    core::Sequence sequence = 0;
+    core::MonotonicTime since{};
+    core::MonotonicTime set_aside_at{};
+  };
+  static Busy to_busy(const Member& member);
+  Member* find(const Worker& worker);
+  const Member* find(const Worker& worker) const;
+  bool is_current(const Member& member) const {
+    return member.generation == generation_;
+  }
+  unsigned count(State state) const;
+  void put(Member& member);
+  void fill();
+
+  std::vector<Member> members_;
+  WorkerList idle_;  // of the present generation; taken from the back
+  unsigned size_ = 0;
+  Generation generation_ = 0;
   core::WakePolicy wake_policy_;
 };
 

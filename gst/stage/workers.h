@@ -54,8 +54,9 @@ class WorkersHost {
   virtual void on_stage_error(const std::string& worker,
                               const std::string& source, const GError* error,
                               const char* debug) = 0;
-  // An element of the stage starts a thread of its own.
-  virtual void on_stage_thread(const std::string& element) = 0;
+  // An element of the stage of `worker` starts a thread of its own.
+  virtual void on_stage_thread(const std::string& worker,
+                               const std::string& element) = 0;
 };
 
 // Ends of jobs that are found by looking into memory, instead of being told by

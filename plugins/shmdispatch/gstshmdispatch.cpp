@@ -291,10 +291,17 @@ static void gst_shm_dispatch_class_init(GstShmDispatchClass* klass) {
 
   stage::install_common_properties(
       object_class,
-      {.max_workers = "Number of workers; each is a process with a copy of the "
-                      "stage. 1 for a stage with state (0 = one, and one for "
-                      "each further CPU that this process may use and no other "
-                      "element of this package has taken)",
+      {.max_workers =
+           "Number of workers that may work at a time; each is a process with "
+           "a copy of the stage. 1 for a stage with state (0 = one, "
+           "and one for each further CPU that this process may use "
+           "and no other element of this package has taken). One "
+           "that is stuck does not count",
+       .stall_timeout =
+           "How long a worker may be busy with one frame before it is killed "
+           "and replaced, in nanoseconds (0 = automatic: with due times 10 "
+           "times what the longest frames take, at least 2 s; without, for "
+           "ever)",
        .max_bytes = "Hard bound on the shared memory for frames and results, "
                     "in bytes. It needs room for max-buffers frames, one for "
                     "each worker, what others keep, and a result of each "
@@ -328,6 +335,7 @@ static void gst_shm_dispatch_init(GstShmDispatch* self) {
   const stage::ShellPads pads = stage::add_pads(element);
   self->impl = new stage::StageElement(
       element, pads.sink, pads.src,
+      stage::StageElement::Kind{.are_processes = true},
       [self, element](stage::StagePrototype& prototype,
                       stage::WorkersHost& host) {
         auto workers =

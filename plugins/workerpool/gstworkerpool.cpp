@@ -167,9 +167,15 @@ static void gst_worker_pool_class_init(GstWorkerPoolClass* klass) {
 
   stage::install_common_properties(
       object_class,
-      {.max_workers = "Number of workers; each is a thread with a copy of the "
-                      "stage (0 = as many as the CPU allowance of the process "
-                      "gives)",
+      {.max_workers = "Number of workers that may work at a time; each is a "
+                      "thread with a copy of the stage (0 = as many as the CPU "
+                      "allowance of "
+                      "the process gives). One that is stuck does not count",
+       .stall_timeout =
+           "How long a worker may be busy with one frame before a message says "
+           "that it is stuck, in nanoseconds. A thread cannot be ended: it "
+           "stays set aside (0 = automatic: with due times 10 times what the "
+           "longest frames take, at least 2 s; without, for ever)",
        .max_bytes = "The window in bytes of the frames in flight; one frame "
                     "always has room (0 = automatic: 256 MiB)",
        .max_bytes_flags = stage::kMutablePlaying,
@@ -183,8 +189,9 @@ static void gst_worker_pool_class_init(GstWorkerPoolClass* klass) {
    * @copy: a copy of the stage, the bin "workerN", that was just built
    * @worker: its number N
    *
-   * For setting up the elements of a copy by hand. Emitted on the thread of the
-   * state change, before the copy runs.
+   * For setting up the elements of a copy by hand. Emitted before the copy
+   * runs, on the thread of the state change or, for one that comes later, on
+   * one of the element's own.
    *
    * Since: 0.1
    */
@@ -204,7 +211,7 @@ static void gst_worker_pool_init(GstWorkerPool* self) {
   auto* element = GST_ELEMENT_CAST(self);
   const stage::ShellPads pads = stage::add_pads(element);
   self->impl = new stage::StageElement(
-      element, pads.sink, pads.src,
+      element, pads.sink, pads.src, stage::StageElement::Kind{},
       [self, element](stage::StagePrototype& prototype, stage::WorkersHost&) {
         return std::make_unique<stage::ThreadWorkers>(
             element, prototype, [self](GstElement* copy, unsigned worker) {

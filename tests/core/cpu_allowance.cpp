@@ -24,20 +24,36 @@ void run_together(unsigned count, const std::function<void(unsigned)>& work) {
   for (std::thread& thread : threads) thread.join();
 }
 
+// An element that names nothing, and takes all it can get.
+unsigned take_automatic(AllowanceShare& share) {
+  share.set_limits(1, 0);
+  return share.resize(1000);
+}
+
+unsigned take_automatic(CpuAllowance& allowance) {
+  AllowanceShare share(allowance);
+  return take_automatic(share);
+}
+
+unsigned take_named(AllowanceShare& share, unsigned workers) {
+  share.set_limits(1, workers);
+  return share.resize(workers);
+}
+
 TEST(CpuAllowance, OneElementGetsOneWorkerForEachCpu) {
   CpuAllowance sut(4);
-  EXPECT_EQ(sut.take_automatic(), 4U);
+  EXPECT_EQ(take_automatic(sut), 4U);
 }
 
 TEST(CpuAllowance, OneCpuGivesOneWorker) {
   CpuAllowance sut(1);
-  EXPECT_EQ(sut.take_automatic(), 1U);
+  EXPECT_EQ(take_automatic(sut), 1U);
 }
 
 TEST(CpuAllowance, NoCpuCountsAsOne) {
   CpuAllowance sut(0);
   EXPECT_EQ(sut.cpus(), 1U);
-  EXPECT_EQ(sut.take_automatic(), 1U);
+  EXPECT_EQ(take_automatic(sut), 1U);
 }
 
 TEST(CpuAllowance, TellsItsCpus) {
@@ -47,49 +63,83 @@ TEST(CpuAllowance, TellsItsCpus) {
 
 TEST(CpuAllowance, LaterElementsGetWhatIsLeftBesideTheirFirstWorker) {
   CpuAllowance sut(4);
-  sut.take_named(3);                    // two beyond its first
-  EXPECT_EQ(sut.take_automatic(), 3U);  // the other two
-  EXPECT_EQ(sut.take_automatic(), 1U);
+  AllowanceShare named(sut);
+  AllowanceShare second(sut);
+  take_named(named, 3);                   // two beyond its first
+  EXPECT_EQ(take_automatic(second), 3U);  // the other two
+  EXPECT_EQ(take_automatic(sut), 1U);
 }
 
 TEST(CpuAllowance, EveryElementGetsItsFirstWorkerWhenNothingIsLeft) {
   CpuAllowance sut(2);
-  sut.take_named(3);
-  EXPECT_EQ(sut.take_automatic(), 1U);
-  EXPECT_EQ(sut.take_automatic(), 1U);
+  AllowanceShare named(sut);
+  take_named(named, 3);
+  EXPECT_EQ(take_automatic(sut), 1U);
+  EXPECT_EQ(take_automatic(sut), 1U);
 }
 
 TEST(CpuAllowance, OneNamedWorkerTakesNothingFromOthers) {
   CpuAllowance sut(4);
-  sut.take_named(1);
-  EXPECT_EQ(sut.take_automatic(), 4U);
+  AllowanceShare named(sut);
+  take_named(named, 1);
+  EXPECT_EQ(take_automatic(sut), 4U);
 }
 
-TEST(CpuAllowance, MoreNamedWorkersThanCpusLeaveNothing) {
+TEST(CpuAllowance, MoreNamedWorkersThanCpusAreHadAndLeaveNothing) {
   CpuAllowance sut(4);
-  sut.take_named(9);
-  EXPECT_EQ(sut.take_automatic(), 1U);
+  AllowanceShare named(sut);
+  EXPECT_EQ(take_named(named, 9), 9U);
+  EXPECT_EQ(take_automatic(sut), 1U);
 }
 
 TEST(CpuAllowance, MoreNamedWorkersThanCpusAreAllGivenBack) {
   CpuAllowance sut(4);
-  sut.take_named(9);
-  sut.give_back(9);
-  EXPECT_EQ(sut.take_automatic(), 4U);
-}
-
-TEST(CpuAllowance, WhatIsGivenBackGoesToTheNextElement) {
-  CpuAllowance sut(4);
-  sut.give_back(sut.take_automatic());
-  EXPECT_EQ(sut.take_automatic(), 4U);
+  AllowanceShare named(sut);
+  take_named(named, 9);
+  named.release();
+  EXPECT_EQ(take_automatic(sut), 4U);
 }
 
 TEST(CpuAllowance, WhatIsNotGivenBackStaysTaken) {
   CpuAllowance sut(4);
-  sut.take_named(5);
-  const unsigned first_only = sut.take_automatic();
-  sut.give_back(first_only);
-  EXPECT_EQ(sut.take_automatic(), 1U);
+  AllowanceShare named(sut);
+  take_named(named, 5);
+  EXPECT_EQ(take_automatic(sut), 1U);
+  EXPECT_EQ(take_automatic(sut), 1U);
+}
+
+TEST(CpuAllowance, AShareTakesWhatItNeedsAndGivesBackWhatItDoesNot) {
+  CpuAllowance sut(4);
+  AllowanceShare share(sut);
+  share.set_limits(1, 0);
+  EXPECT_EQ(share.resize(3), 3U);
+  EXPECT_EQ(sut.left(), 2U);
+  EXPECT_EQ(share.resize(2), 2U);
+  EXPECT_EQ(sut.left(), 3U);
+}
+
+TEST(CpuAllowance, AShareTellsHowManyWorkersItMayHave) {
+  CpuAllowance sut(4);
+  AllowanceShare share(sut);
+  AllowanceShare other(sut);
+  share.set_limits(1, 0);
+  EXPECT_EQ(share.permitted(), 4U);
+  take_named(other, 4);
+  EXPECT_EQ(share.permitted(), 2U);
+  share.resize(2);
+  EXPECT_EQ(share.permitted(), 2U);
+  share.set_limits(1, 7);
+  EXPECT_EQ(share.permitted(), 7U);
+}
+
+TEST(CpuAllowance, AShareKeepsItsLeastWorkersThoughNothingIsLeft) {
+  CpuAllowance sut(2);
+  AllowanceShare other(sut);
+  take_named(other, 8);
+  AllowanceShare share(sut);
+  share.set_limits(3, 0);
+  EXPECT_EQ(share.resize(1), 3U);
+  EXPECT_EQ(share.resize(5), 3U);
 }
 
 TEST(CpuAllowance, ThreadsTogetherTakeItAllAndNoMore) {
@@ -97,8 +147,12 @@ TEST(CpuAllowance, ThreadsTogetherTakeItAllAndNoMore) {
   for (unsigned round = 0; round < 200; ++round) {
     CpuAllowance sut(3);
     std::vector<unsigned> taken(kThreads);
-    run_together(kThreads,
-                 [&](unsigned i) { taken[i] = sut.take_automatic(); });
+    std::latch have_taken(kThreads);
+    run_together(kThreads, [&](unsigned i) {
+      AllowanceShare share(sut);
+      taken[i] = take_automatic(share);
+      have_taken.arrive_and_wait();
+    });
     unsigned beyond_first = 0;
     for (const unsigned workers : taken) beyond_first += workers - 1;
     ASSERT_EQ(beyond_first, 3U) << "round " << round;
@@ -111,16 +165,16 @@ TEST(CpuAllowance, ThreadsThatTakeAndGiveBackNeverHoldMoreThanThereIs) {
   std::atomic<unsigned> most = 0;
   run_together(4, [&](unsigned) {
     for (unsigned i = 0; i < 2000; ++i) {
-      const unsigned workers = sut.take_automatic();
+      AllowanceShare share(sut);
+      const unsigned workers = take_automatic(share);
       const unsigned now_held = held += workers - 1;
       for (unsigned seen = most; seen < now_held;)
         most.compare_exchange_weak(seen, now_held);
       held -= workers - 1;
-      sut.give_back(workers);
     }
   });
   EXPECT_LE(most, 3U);
-  EXPECT_EQ(sut.take_automatic(), 3U) << "all had been given back";
+  EXPECT_EQ(take_automatic(sut), 3U) << "all had been given back";
 }
 
 }  // namespace

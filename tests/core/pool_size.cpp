@@ -3,7 +3,9 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <random>
+#include <vector>
 
 #include "pool_simulation.h"
 
@@ -127,9 +129,9 @@ TEST(PoolSize, FrameBehindAFirstOneOfUnknownCostIsReasonEnough) {
   EXPECT_EQ(sut.why(), Why::kWaiting);
 }
 
-TEST(PoolSize, OneMoreIsEnoughUntilACostIsKnown) {
+TEST(PoolSize, OneMoreIsEnoughForATenthOfASecondWhileNoCostIsKnown) {
   PoolSize sut = limited_to(1, 8);
-  for (Duration now = 0ms; now < 500ms; now += 10ms) {
+  for (Duration now = 0ms; now < PoolSize::kStepTime; now += 10ms) {
     sut.on_arrival(at(now));
     sut.decide(saturated(), at(now));
   }
@@ -350,6 +352,17 @@ Duration on_two_cores(Duration cost, unsigned busy) {
   return busy <= 2 ? cost : cost * busy / 2;
 }
 
+TEST(PoolSizeSimulation, DearFramesOfAFileDoNotHaveToEndForTheNextWorker) {
+  Source source;
+  source.max = 8;
+  source.cost = [](Duration, unsigned) -> Duration { return 5s; };
+  PoolSimulation sut(std::move(source));
+  sut.run_until(2s);
+  EXPECT_EQ(sut.size().size(), 8U);
+  ASSERT_TRUE(sut.reached(8));
+  EXPECT_LE(*sut.reached(8), 7 * PoolSize::kStepTime + 1ms);
+}
+
 TEST(PoolSizeSimulation, TwoCoresAreGivenTwoWorkers) {
   Source source;
   source.max = 8;
@@ -415,6 +428,37 @@ TEST(PoolSizeSimulation, StallsThatEndDoNotKeepMany) {
   sut.run_until(10min);
   EXPECT_LE(sut.largest(), 4U);
   EXPECT_LE(sut.mean_size(), 3.2);
+}
+
+// Without a hold these would be 120 changes. Held for 10, 20, 40, 80 and then
+// 160 s, they are eight times up and down at most for each of the two workers
+// that a burst asks for.
+TEST(PoolSizeSimulation, BurstsThatComeAgainKeepTheirWorkers) {
+  Source source;
+  source.interval = kFrame;
+  source.budget = 100ms;
+  source.cost = [](Duration arrival, unsigned) {
+    return arrival % 10s < 1s ? 50ms : 5ms;
+  };
+  PoolSimulation sut(source);
+  sut.run_until(10min);
+  EXPECT_LE(sut.changes().size(), 32U);
+  EXPECT_GE(sut.changes().size(), 4U);
+}
+
+// The frames become dearer just when one more worker begins: that is not its
+// doing, which shows when it has been taken away.
+TEST(PoolSizeSimulation, FileWhoseFramesBecomeDearerHasItsWorkersInTheEnd) {
+  Source source;
+  source.max = 4;
+  source.cost = [](Duration arrival, unsigned) {
+    return arrival < 150ms ? 20ms : 40ms;
+  };
+  source.window = 8;
+  PoolSimulation sut(source);
+  sut.run_until(5s);
+  EXPECT_EQ(sut.size().size(), 4U);
+  EXPECT_FALSE(sut.size().efficient());
 }
 
 // A load of 0.8 for each of two workers: every frame that costs more asks for a

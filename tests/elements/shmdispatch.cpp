@@ -135,7 +135,7 @@ void play_again(Harness& sut) {
 TEST(Process, AKilledWorkerEndsTheStreamWithItsNumberAndHowItEnded) {
   Gate gate;
   gate.hold_all();
-  Harness sut("stage=gate max-workers=2", {.gate = &gate});
+  Harness sut("stage=gate max-workers=2 restart-limit=0", {.gate = &gate});
   const std::vector<pid_t> pids = workers();
   ASSERT_EQ(pids.size(), 2U);
   sut.push_range(0, 2);
@@ -157,7 +157,7 @@ TEST(Process, AKilledWorkerEndsTheStreamWithItsNumberAndHowItEnded) {
 }
 
 TEST(Process, AnIdleWorkerThatIsKilledIsToldToo) {
-  Harness sut("stage=identity max-workers=1");
+  Harness sut("stage=identity max-workers=1 restart-limit=0");
   kill(workers().at(0), SIGKILL);
   EXPECT_TRUE(has(wait_for_error(sut.messages()), "worker0"));
 }
@@ -165,7 +165,7 @@ TEST(Process, AnIdleWorkerThatIsKilledIsToldToo) {
 void run_and_kill() {
   Gate gate;
   gate.hold(1);
-  Harness sut("stage=gate max-workers=2", {.gate = &gate});
+  Harness sut("stage=gate max-workers=2 restart-limit=0", {.gate = &gate});
   sut.push(sut.frame(0));
   sut.pull();
   sut.push(sut.frame(1));
@@ -693,10 +693,11 @@ TEST(MaxBytes, IsNeverExceededByFramesThatAreKept) {
 }
 
 // What is there at least: the frames of the window, one for each worker, and
-// one result of each. However they are kept, no worker goes without.
+// one result of each that there may be: of those that work, and as many that
+// are set aside or wait. However they are kept, no worker goes without.
 constexpr unsigned kLeastWorkers = 3;
 constexpr std::uint64_t kLeastBytes =
-    (2 + kLeastWorkers + kLeastWorkers) * 29ULL * 4096;
+    (2 + kLeastWorkers + 2 * kLeastWorkers) * 29ULL * 4096;
 
 std::string with_least(const std::string& stage, std::uint64_t max_bytes,
                        const char* sink) {
@@ -755,18 +756,19 @@ TEST(MaxBytes, ThatIsTooLittleForAResultOfEachIsRefusedWithWhatWouldDo) {
 }
 
 // Upstream has memory of its own: four frames and one of the worker are copied,
-// and there is a result.
+// and there is a result; another one is kept for who may take its place.
 TEST(MaxBytes, IsReservedBeforeTheFirstFrameThatIsCopied) {
-  constexpr std::uint64_t kLeast = 6ULL * 4096;
+  constexpr std::uint64_t kUsed = 6ULL * 4096;
+  constexpr std::uint64_t kLeast = kUsed + 4096;
   const auto with = [](std::uint64_t max_bytes) {
     return kNewBufferStage + ("max-workers=1 max-buffers=4 max-bytes=" +
                               std::to_string(max_bytes));
   };
   Harness enough(with(kLeast), {.caps = kColourCaps});
   ASSERT_EQ(enough.push(numbered_buffer(0)), GST_FLOW_OK);
-  EXPECT_GE(level_of(enough.element()), kLeast - 4096);
+  EXPECT_GE(level_of(enough.element()), kUsed - 4096);
   enough.wait_for_stat("applied", 1);
-  EXPECT_EQ(level_of(enough.element()), kLeast);
+  EXPECT_EQ(level_of(enough.element()), kUsed);
 
   Harness too_little(with(kLeast - 1), {.caps = kColourCaps});
   EXPECT_EQ(too_little.push(numbered_buffer(0)), GST_FLOW_ERROR);
@@ -785,7 +787,7 @@ TEST(MaxBytes, ThatIsTooLittleForLargerResultsIsRefusedBeforeTheFirst) {
   EXPECT_TRUE(has(pipeline.error(), "max-bytes")) << pipeline.error();
   // Of 113 pages each.
   EXPECT_TRUE(has(pipeline.error(),
-                  std::to_string((5 * 29 + 3 * 113) * 4096) + " would do"))
+                  std::to_string((5 * 29 + 6 * 113) * 4096) + " would do"))
       << pipeline.error();
   EXPECT_EQ(Stats(pipeline.by_name("sut").get())["applied"], 0U);
 }
@@ -800,7 +802,7 @@ TEST(MaxBytes, ThatIsTooLittleForOneFrameIsRefusedAtItsCaps) {
   sut.push_event(gst_event_new_caps(caps.get()));
   const std::string error = wait_for_error(sut.messages());
   EXPECT_TRUE(has(error, "max-bytes=1000000")) << error;
-  EXPECT_TRUE(has(error, std::to_string(3 * 113 * 4096) + " would do"))
+  EXPECT_TRUE(has(error, std::to_string((1 + 4) * 113 * 4096) + " would do"))
       << error;
 }
 
@@ -896,7 +898,7 @@ TEST(OpenFiles, ThatAreTooFewForAWorkerAreAnErrorThatNamesTheLimit) {
     EXPECT_EQ(gst_element_set_state(element.get(), GST_STATE_PAUSED),
               GST_STATE_CHANGE_FAILURE);
   }
-  expect_names_the_limit(wait_for_error(messages), "at least 12 ");
+  expect_names_the_limit(wait_for_error(messages), "at least 19 ");
   gst_element_set_state(element.get(), GST_STATE_NULL);
 }
 
@@ -909,8 +911,8 @@ TEST(OpenFiles, ThatAreTooFewForFramesAreAnErrorThatNamesTheLimit) {
   const FewDescriptors few(2);
   gst_harness_set_src_caps_str(sut.get(), kColourCaps);
   EXPECT_EQ(sut.push(numbered_buffer(0)), GST_FLOW_ERROR);
-  // Three frames and a result.
-  expect_names_the_limit(wait_for_error(sut.messages()), "at least 13 ");
+  // Three frames, and a result of each of two workers.
+  expect_names_the_limit(wait_for_error(sut.messages()), "at least 19 ");
 }
 
 // Where there is just one result slot and downstream keeps it, no other one
@@ -1381,7 +1383,7 @@ class LyingWorker : public PythonWorker,
                     public testing::WithParamInterface<Lie> {};
 
 TEST_P(LyingWorker, IsEndedWithTheNameOfTheField) {
-  Harness sut("stage=identity max-workers=1",
+  Harness sut("stage=identity max-workers=1 restart-limit=0",
               running(script(GetParam().program, GetParam().lie)));
   sut.push(0);
   const BufferPtr first = sut.pull();
@@ -1474,7 +1476,7 @@ void ask_behind_a_frame(Harness& sut) {
 }
 
 TEST_F(PythonWorker, ThatAsksTwiceAtOnceIsEndedAndNotInTheWayOfNull) {
-  Harness sut("stage=identity max-workers=2",
+  Harness sut("stage=identity max-workers=2 restart-limit=0",
               running(script("asking_worker.py", "twice")));
   ask_behind_a_frame(sut);
   const std::string error = wait_for_error(sut.messages());
@@ -1486,10 +1488,16 @@ TEST_F(PythonWorker, ThatAsksTwiceAtOnceIsEndedAndNotInTheWayOfNull) {
 // The question of the second worker waits for the first one's frame, which
 // needs the thread that hears of the death.
 TEST_F(PythonWorker, ThatDiesWithAQuestionDoesNotStopTheOthers) {
-  Harness sut("stage=identity max-workers=2",
+  Harness sut("stage=identity max-workers=2 spare-workers=0",
               running(script("asking_worker.py", "dying")));
   ask_behind_a_frame(sut);
-  EXPECT_TRUE(has(wait_for_error(sut.messages()), "worker1"));
+  MessagePtr lost;
+  do {
+    lost = sut.messages().wait(GST_MESSAGE_ELEMENT);
+  } while (!gst_message_has_name(lost.get(), "worker-lost"));
+  EXPECT_STREQ(
+      gst_structure_get_string(gst_message_get_structure(lost.get()), "worker"),
+      "worker1");
   kill(workers().at(0), SIGCONT);
   const BufferPtr out = sut.pull();
   EXPECT_EQ(number_of(out.get()), 0U);
@@ -1497,7 +1505,7 @@ TEST_F(PythonWorker, ThatDiesWithAQuestionDoesNotStopTheOthers) {
 }
 
 TEST_F(PythonWorker, ThatAsksTooMuchIsEnded) {
-  Harness sut("stage=identity max-workers=1",
+  Harness sut("stage=identity max-workers=1 restart-limit=0",
               running(script("asking_worker.py", "greedily")));
   sut.push(0);
   const std::string error = wait_for_error(sut.messages());
@@ -1507,7 +1515,7 @@ TEST_F(PythonWorker, ThatAsksTooMuchIsEnded) {
 }
 
 TEST_F(PythonWorker, ThatAsksInThePlaceOfAnotherFrameIsEnded) {
-  Harness sut("stage=identity max-workers=1",
+  Harness sut("stage=identity max-workers=1 restart-limit=0",
               running(script("asking_worker.py", "elsewhere")));
   sut.push(0);
   const std::string error = wait_for_error(sut.messages());
@@ -1561,7 +1569,7 @@ BufferPtr watched_frame(std::uint64_t number, std::atomic<bool>& is_free) {
 }
 
 TEST_F(PythonWorker, ThatIsKilledHasItsFrameUntilItIsGone) {
-  Harness sut("stage=identity max-workers=1",
+  Harness sut("stage=identity max-workers=1 restart-limit=0",
               running(script("lying_worker.py", "flow")));
   sut.push(0);
   sut.pull();
@@ -1578,7 +1586,7 @@ TEST_F(PythonWorker, ThatIsKilledHasItsFrameUntilItIsGone) {
 }
 
 TEST_F(PythonWorker, ThatKeepsFramesWithoutEndIsEnded) {
-  Harness sut("stage=identity max-workers=1",
+  Harness sut("stage=identity max-workers=1 restart-limit=0",
               running(script("lying_worker.py", "keeps")));
   GstMemory* memory = foreign_memory(64, true);
   std::uint64_t number = 0;

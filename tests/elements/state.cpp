@@ -458,7 +458,12 @@ TEST(State, DefaultsAreWhatTheDocumentsSay) {
   for (const auto& [name, text] : std::vector<std::pair<const char*, Lines>>{
            {"stage", {""}},
            {"stage-state", {"auto"}},
+           {"min-workers", {"1"}},
            {"max-workers", {"0"}},
+           {"spare-workers", {"-1"}},
+           {"stall-timeout", {"0"}},
+           {"restart-limit", {"5"}},
+           {"on-exhausted", {"error"}},
            {"latency-budget", {"18446744073709551615"}},
            {"late-policy", {"bypass"}},
            {"deadlines", {"auto"}},
@@ -510,9 +515,14 @@ TEST_P(Property, SaysItsUnitAndWhenItMayChange) {
 INSTANTIATE_TEST_SUITE_P(
     All, Property,
     testing::Values(
-        Shown{"stage", "launch description", GST_PARAM_MUTABLE_READY},
+        Shown{"stage", "launch description", GST_PARAM_MUTABLE_PLAYING},
         Shown{"stage-state", "state", GST_PARAM_MUTABLE_READY},
+        Shown{"min-workers", "Number of workers", GST_PARAM_MUTABLE_READY},
         Shown{"max-workers", "Number of workers", GST_PARAM_MUTABLE_READY},
+        Shown{"spare-workers", "Copies", GST_PARAM_MUTABLE_PLAYING},
+        Shown{"stall-timeout", "nanoseconds", GST_PARAM_MUTABLE_PLAYING},
+        Shown{"restart-limit", "How many workers", GST_PARAM_MUTABLE_PLAYING},
+        Shown{"on-exhausted", "restart-limit", GST_PARAM_MUTABLE_PLAYING},
         Shown{"latency-budget", "nanoseconds", GST_PARAM_MUTABLE_PLAYING},
         Shown{"late-policy", "due time", GST_PARAM_MUTABLE_PLAYING},
         Shown{"deadlines", "due times", GST_PARAM_MUTABLE_PLAYING},

@@ -29,13 +29,15 @@ class Live : public Harness {
  public:
   explicit Live(Gate& gate, const std::string& properties = "",
                 const char* caps = kAnyCaps, const std::string& stage = "gate")
-      : Harness("max-workers=2 latency-budget=30000000 stage=\"" + stage +
-                    "\" " + properties,
-                {.gate = &gate,
-                 .is_live = true,
-                 .upstream_latency = kUpstream,
-                 .has_test_clock = true,
-                 .caps = caps}) {}
+      : Harness(
+            "max-workers=2 spare-workers=0 latency-budget=30000000 "
+            "stage=\"" +
+                stage + "\" " + properties,
+            {.gate = &gate,
+             .is_live = true,
+             .upstream_latency = kUpstream,
+             .has_test_clock = true,
+             .caps = caps}) {}
 };
 
 unsigned pending_waits(Harness& sut) {

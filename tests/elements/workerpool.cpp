@@ -183,7 +183,7 @@ class ContextGiver {
 
 TEST(Workerpool, AContextOfTheApplicationReachesEveryCopy) {
   Pipeline pipeline(
-      "videotestsrc num-buffers=6 ! workerpool max-workers=3 "
+      "videotestsrc num-buffers=6 ! workerpool min-workers=3 max-workers=3 "
       "stage=\"oddstage does=need-context\" ! fakesink");
   const ContextGiver application(pipeline.get());
   EXPECT_TRUE(pipeline.run_to_eos()) << pipeline.error();

@@ -145,8 +145,8 @@ class ProcessWorkersTest : public testing::Test {
                         .negotiation = negotiation_,
                         .listener = std::shared_ptr<Ear>(&ear_, [](Ear*) {})});
     // As the output does.
-    taker_ = std::jthread(
-        [this, reports = sut_.reports()](const std::stop_token& stop) {
+    taker_ =
+        std::jthread([reports = sut_.reports()](const std::stop_token& stop) {
           while (!stop.stop_requested()) {
             const std::uint32_t seen = reports->look();
             if (!reports->take()) reports->wait(seen, std::nullopt);

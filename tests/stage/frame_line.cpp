@@ -50,6 +50,8 @@ class Line {
     }
     const Section section(wakes_);
     roster_.set(std::move(all));
+    staffing_.set_limits({.min = count, .max = count});
+    staffing_.start();
     sut_.start();
     sut_.set_limits({.frames = 4, .bytes = 1000, .always_frames = 1});
   }
@@ -111,7 +113,9 @@ class Line {
   stage::PipelineTime time_;
   stage::Wakes wakes_;
   stage::WorkerRoster roster_;
-  stage::FrameLine sut_{owner_.get(), time_, roster_, wakes_};
+  core::CpuAllowance allowance_{1};
+  stage::Staffing staffing_{roster_, wakes_, allowance_};
+  stage::FrameLine sut_{owner_.get(), time_, roster_, staffing_, wakes_};
 };
 
 GstEvent* custom() {

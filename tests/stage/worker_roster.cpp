@@ -44,7 +44,7 @@ WorkerRoster new_roster(unsigned count) {
 }
 
 std::shared_ptr<Worker> take(WorkerRoster& sut) {
-  return sut.take_idle(/*is_per_stream=*/false);
+  return sut.take_idle(sut.generation(), 0, {});
 }
 
 Taken take_all(WorkerRoster& sut) {
@@ -60,7 +60,6 @@ constexpr microseconds kShort(1);
 TEST(WorkerRoster, WithoutWorkersThereIsNoneToTake) {
   WorkerRoster sut;
   EXPECT_EQ(take(sut), nullptr);
-  EXPECT_EQ(sut.take_idle(/*is_per_stream=*/true), nullptr);
   EXPECT_EQ(sut.idle_count(), 0U);
 }
 
@@ -85,15 +84,6 @@ TEST(WorkerRoster, TheWorkerThatHadAJobLastIsTakenFirst) {
   for (const unsigned number : {2U, 0U, 1U})
     sut.on_finished(*taken[number], kLong);
   EXPECT_EQ(take_all(sut), (Taken{taken[1], taken[0], taken[2]}));
-}
-
-TEST(WorkerRoster, StateLivesInTheFirstWorker) {
-  WorkerRoster sut = new_roster(3);
-  const Taken taken = take_all(sut);
-  for (const auto& worker : taken) sut.on_finished(*worker, kLong);
-  EXPECT_EQ(sut.take_idle(/*is_per_stream=*/true), taken[0]);
-  EXPECT_EQ(sut.take_idle(/*is_per_stream=*/true), nullptr) << "it is busy";
-  EXPECT_EQ(take_all(sut), (Taken{taken[2], taken[1]}));
 }
 
 TEST(WorkerRoster, AWorkerThatIsNotOnTheRosterDoesNotBecomeIdle) {
@@ -151,6 +141,158 @@ TEST(WorkerRoster, NewWorkersBeginWithoutWhatTheLastOnesTook) {
   sut.set(new_workers(2));
   take(sut);
   EXPECT_TRUE(sut.is_worth_waking());
+}
+
+// ---- How many work ---------------------------------------------------------
+
+std::shared_ptr<Worker> new_worker(unsigned number) {
+  return std::make_shared<NumberedWorker>(number);
+}
+
+constexpr core::MonotonicTime kNow{std::chrono::seconds(9)};
+
+TEST(WorkerRoster, OneThatComesIsParkedUntilMoreAreToWork) {
+  WorkerRoster sut = new_roster(1);
+  sut.add(new_worker(1), sut.generation());
+  EXPECT_EQ(sut.parked_count(), 1U);
+  EXPECT_EQ(sut.idle_count(), 1U);
+  sut.resize(2);
+  EXPECT_EQ(sut.parked_count(), 0U);
+  EXPECT_EQ(take_all(sut).size(), 2U);
+}
+
+TEST(WorkerRoster, TheIdleOneThatRestedLongestIsParked) {
+  WorkerRoster sut = new_roster(2);
+  const Taken taken = take_all(sut);
+  sut.on_finished(*taken[0], kLong);
+  sut.on_finished(*taken[1], kLong);
+  sut.resize(1);
+  EXPECT_EQ(take_all(sut), Taken{taken[1]});
+}
+
+TEST(WorkerRoster, ABusyOneIsParkedWhenItIsDone) {
+  WorkerRoster sut = new_roster(2);
+  const Taken taken = take_all(sut);
+  sut.resize(1);
+  EXPECT_EQ(sut.active_count(), 2U);
+  sut.on_finished(*taken[0], kLong);
+  EXPECT_EQ(sut.active_count(), 1U);
+  EXPECT_EQ(sut.parked_count(), 1U);
+}
+
+// ---- Set aside -------------------------------------------------------------
+
+TEST(WorkerRoster, ASpareWorksInPlaceOfOneThatIsSetAside) {
+  WorkerRoster sut = new_roster(1);
+  const auto spare = new_worker(1);
+  sut.add(spare, sut.generation());
+  const std::shared_ptr<Worker> stuck =
+      sut.take_idle(sut.generation(), 17, kNow);
+  const auto busy = sut.set_aside(*stuck, kNow + kLong);
+  ASSERT_TRUE(busy);
+  EXPECT_EQ(busy->sequence, 17U);
+  EXPECT_EQ(busy->since, kNow);
+  EXPECT_EQ(sut.set_aside_count(), 1U);
+  EXPECT_EQ(take_all(sut), Taken{spare});
+}
+
+TEST(WorkerRoster, OneThatComesBackIsParkedIfItsPlaceIsTaken) {
+  WorkerRoster sut = new_roster(1);
+  sut.add(new_worker(1), sut.generation());
+  const std::shared_ptr<Worker> stuck = take(sut);
+  sut.set_aside(*stuck, kNow);
+  EXPECT_TRUE(sut.on_finished(*stuck));
+  EXPECT_EQ(sut.set_aside_count(), 0U);
+  EXPECT_EQ(sut.active_count(), 1U);
+  EXPECT_EQ(sut.parked_count(), 1U);
+}
+
+TEST(WorkerRoster, OneThatComesBackWorksIfNobodyTookItsPlace) {
+  WorkerRoster sut = new_roster(1);
+  const std::shared_ptr<Worker> stuck = take(sut);
+  sut.set_aside(*stuck, kNow);
+  EXPECT_EQ(sut.active_count(), 0U);
+  sut.on_finished(*stuck);
+  EXPECT_EQ(take_all(sut), Taken{stuck});
+}
+
+TEST(WorkerRoster, OnlyWhoIsBusyIsSetAsideAndOnlyOnce) {
+  WorkerRoster sut = new_roster(1);
+  const std::shared_ptr<Worker> worker = sut.all().front();
+  EXPECT_FALSE(sut.set_aside(*worker, kNow));
+  take(sut);
+  EXPECT_TRUE(sut.set_aside(*worker, kNow));
+  EXPECT_FALSE(sut.set_aside(*worker, kNow));
+}
+
+// ---- Leaving ---------------------------------------------------------------
+
+TEST(WorkerRoster, AnIdleOneThatIsRemovedLeavesAtOnceAndASpareWorks) {
+  WorkerRoster sut = new_roster(1);
+  const auto spare = new_worker(1);
+  sut.add(spare, sut.generation());
+  const std::shared_ptr<Worker> gone = sut.all().front();
+  sut.remove(*gone);
+  EXPECT_EQ(sut.leaving(), Taken{gone});
+  EXPECT_EQ(take_all(sut), Taken{spare});
+  sut.forget(*gone);
+  EXPECT_FALSE(sut.has_leaving());
+  EXPECT_EQ(sut.all(), Taken{spare});
+}
+
+TEST(WorkerRoster, ABusyOneThatIsRemovedLeavesWhenItHasGivenItsJobBack) {
+  WorkerRoster sut = new_roster(1);
+  const std::shared_ptr<Worker> gone = take(sut);
+  sut.remove(*gone);
+  EXPECT_FALSE(sut.has_leaving());
+  EXPECT_TRUE(sut.busy().empty());
+  sut.on_finished(*gone);
+  EXPECT_EQ(sut.leaving(), Taken{gone});
+  EXPECT_EQ(sut.idle_count(), 0U);
+}
+
+TEST(WorkerRoster, NumbersAreFreeWhenTheirWorkerIsForgotten) {
+  WorkerRoster sut = new_roster(3);
+  EXPECT_EQ(sut.free_numbers(2), (std::vector<unsigned>{3, 4}));
+  const std::shared_ptr<Worker> gone = sut.all()[1];
+  sut.remove(*gone);
+  EXPECT_EQ(sut.free_numbers(1), std::vector<unsigned>{3});
+  sut.forget(*gone);
+  EXPECT_EQ(sut.free_numbers(2), (std::vector<unsigned>{1, 3}));
+}
+
+// ---- Generations -----------------------------------------------------------
+
+TEST(WorkerRoster, TheNextGenerationWaitsUntilItBegins) {
+  WorkerRoster sut = new_roster(1);
+  const auto next = new_worker(1);
+  sut.add(next, sut.generation() + 1);
+  EXPECT_EQ(sut.parked_count(), 0U);
+  const std::shared_ptr<Worker> former = sut.all().front();
+  sut.begin_generation();
+  EXPECT_EQ(take_all(sut), Taken{next});
+  EXPECT_EQ(sut.take_idle(sut.generation() - 1, 0, kNow), former);
+}
+
+TEST(WorkerRoster, EarlierGenerationsLeaveWhenTheyAreDone) {
+  WorkerRoster sut = new_roster(2);
+  const std::shared_ptr<Worker> busy = take(sut);
+  sut.add(new_worker(2), sut.generation() + 1);
+  sut.begin_generation();
+  sut.end_earlier_generations();
+  EXPECT_EQ(sut.leaving().size(), 1U);
+  EXPECT_FALSE(sut.has_any(sut.generation() - 1));
+  sut.on_finished(*busy);
+  EXPECT_EQ(sut.leaving().size(), 2U);
+}
+
+TEST(WorkerRoster, ANextGenerationThatIsNotWantedLeaves) {
+  WorkerRoster sut = new_roster(1);
+  const auto next = new_worker(1);
+  sut.add(next, sut.generation() + 1);
+  sut.remove_next_generation();
+  EXPECT_EQ(sut.leaving(), Taken{next});
+  EXPECT_EQ(sut.idle_count(), 1U);
 }
 
 }  // namespace

@@ -22,7 +22,16 @@ const std::string& element_under_test() { return element(); }
 bool has_threads() { return element_under_test() == "workerpool"; }
 
 std::string under_test(const std::string& properties) {
-  return element_under_test() + " " + properties;
+  constexpr std::string_view kMax = "max-workers=";
+  std::string fixed;
+  const std::size_t place = properties.find(kMax);
+  if (place != std::string::npos &&
+      properties.find("min-workers=") == std::string::npos) {
+    const unsigned long number =
+        std::stoul(properties.substr(place + kMax.size()));
+    fixed = "min-workers=" + std::to_string(std::max(1UL, number)) + " ";
+  }
+  return element_under_test() + " " + fixed + properties;
 }
 
 void read_element_under_test(int& argc, char** argv) {

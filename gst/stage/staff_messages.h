@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+//
+// What the user is told of workers that come, go, hang and die.
+//
+// For: element messages with fields, documented in docs/elements/
+// stage-elements.md, and their rate: of each kind so many in a second, with the
+// number that was kept back. Not for: errors and warnings (stage_element).
+// Thread: thread-safe. No lock is held while posting.
+#pragma once
+
+#include <map>
+#include <mutex>
+#include <string>
+
+#include "core/message_rate.h"
+#include "stage/staffing.h"
+#include "stage/workers.h"
+
+namespace dispatch::stage {
+
+class StaffMessages {
+ public:
+  // `element` (transfer none) outlives this.
+  explicit StaffMessages(GstElement* element) : element_(element) {}
+
+  void post(const StaffingNews& news);
+  void post_lost(const Loss& loss);
+  void post_started(const Worker& worker);
+  void post_replaced(const std::string& description);
+
+ private:
+  void post(GstStructure* fields);  // (transfer full)
+
+  GstElement* const element_;
+  std::mutex mutex_;
+  std::map<std::string, core::MessageRate> rates_;  // by name; under mutex_
+};
+
+}  // namespace dispatch::stage

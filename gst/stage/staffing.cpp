@@ -1,0 +1,208 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+#include "stage/staffing.h"
+
+#include <algorithm>
+#include <utility>
+
+namespace dispatch::stage {
+
+namespace {
+
+using core::Duration;
+using core::MonotonicTime;
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+
+// One that is set aside comes back soon, mostly; no other one is made before.
+constexpr Duration kComesBack = milliseconds(100);
+// A worker that nobody needs is kept this long, then one a second goes.
+constexpr Duration kKeepsSurplus = seconds(60);
+constexpr Duration kLetsGoEvery = seconds(1);
+// Of processes: starting one takes longer than a load takes to come.
+constexpr unsigned kSpareProcesses = 2;
+
+void take_earlier(std::optional<MonotonicTime>& next,
+                  std::optional<MonotonicTime> other) {
+  if (other && (!next || *other < *next)) next = other;
+}
+
+}  // namespace
+
+// ---- Limits ----------------------------------------------------------------
+
+void Staffing::set_limits(const StaffingLimits& limits) {
+  limits_ = limits;
+  share_.set_limits(limits.min, limits.max);
+  restarts_.set_limit(limits.restart_limit);
+  size_.set_limits({std::max(1U, limits.min), permitted()});
+  wakes_.wake_supervisor();
+}
+
+unsigned Staffing::most() const {
+  const unsigned max =
+      limits_.max != 0 ? std::max(limits_.max, limits_.min) : permitted();
+  return 2 * max;
+}
+
+void Staffing::start() {
+  size_.reset();
+  restarts_.reset();
+  stalls_.reset();
+  next_orders_.reset();
+  not_before_.reset();
+  surplus_since_.reset();
+  news_.clear();
+  given_up_.clear();
+  deaths_ = 0;
+  share_.resize(workers_.size());
+}
+
+void Staffing::stop() { share_.release(); }
+
+// ---- What happens to frames ------------------------------------------------
+
+void Staffing::on_finished(const Worker& worker, Duration service,
+                           MonotonicTime now) {
+  const bool was_set_aside = workers_.on_finished(worker, service);
+  restarts_.on_result();
+  stalls_.on_finished(service);
+  if (!was_set_aside) size_.on_finished(now, service);
+  if (workers_.has_leaving()) wakes_.wake_supervisor();
+}
+
+void Staffing::set_aside(const Worker& worker, bool is_overdue,
+                         MonotonicTime now) {
+  const std::optional<WorkerRoster::Busy> busy =
+      workers_.set_aside(worker, now);
+  if (!busy) return;
+  wakes_.wake_supervisor();
+  if (!is_overdue) return;
+  tell({.kind = StaffingNews::Kind::kSetAside,
+        .worker = worker.number(),
+        .frame = busy->sequence,
+        .busy_for = now - busy->since});
+}
+
+void Staffing::review(const Facts& facts, MonotonicTime now) {
+  size_.set_limits({std::max(1U, limits_.min), permitted()});
+  const unsigned size = share_.resize(size_.decide(facts, now));
+  const std::optional<MonotonicTime> look = size_.next_look();
+  if (look && (!next_orders_ || *look < *next_orders_)) {
+    next_orders_ = look;
+    wakes_.wake_supervisor();
+  }
+  if (size == workers_.size()) return;
+  workers_.resize(size);
+  wakes_.wake_supervisor();
+}
+
+void Staffing::on_death(bool was_useful, MonotonicTime now) {
+  ++deaths_;
+  const core::RestartPolicy::Verdict verdict =
+      restarts_.on_death(now, was_useful);
+  not_before_ = verdict.not_before;
+  wakes_.wake_supervisor();
+}
+
+void Staffing::tell(const StaffingNews& news) {
+  news_.push_back(news);
+  wakes_.wake_supervisor();
+}
+
+void Staffing::replace_stage(const std::string& description) {
+  new_stage_ = description;
+  wakes_.wake_supervisor();
+}
+
+// It may do what the one before could not.
+void Staffing::begin_generation() {
+  restarts_.reset();
+  stalls_.reset();
+  not_before_.reset();
+  workers_.begin_generation();
+}
+
+// ---- Orders ----------------------------------------------------------------
+
+Orders Staffing::give_orders(MonotonicTime now) {
+  Orders orders;
+  orders.news = std::exchange(news_, {});
+  orders.new_stage = std::exchange(new_stage_, std::nullopt);
+  order_kills(orders, now);
+  order_fewer(orders, now);
+  orders.let_go = workers_.leaving();
+  order_one_more(orders, now);
+  take_earlier(orders.next, size_.next_look());
+  next_orders_ = orders.next;
+  return orders;
+}
+
+// Stuck for good.
+void Staffing::order_kills(Orders& orders, MonotonicTime now) {
+  const std::optional<Duration> timeout =
+      stalls_.timeout(limits_.stall_timeout, has_due_times_);
+  std::vector<core::Sequence> still_stuck;
+  for (const WorkerRoster::Busy& busy : workers_.busy()) {
+    if (!timeout) break;
+    if (std::find(given_up_.begin(), given_up_.end(), busy.sequence) !=
+        given_up_.end()) {
+      still_stuck.push_back(busy.sequence);
+      continue;
+    }
+    if (busy.since + *timeout > now) {
+      take_earlier(orders.next, busy.since + *timeout);
+      continue;
+    }
+    still_stuck.push_back(busy.sequence);
+    orders.kill.push_back({busy.worker, now - busy.since});
+    orders.news.push_back({.kind = StaffingNews::Kind::kStuck,
+                           .worker = busy.worker->number(),
+                           .frame = busy.sequence,
+                           .busy_for = now - busy.since});
+  }
+  given_up_ = std::move(still_stuck);
+}
+
+// Parked, ready-made ones.
+unsigned Staffing::spares() const {
+  if (limits_.spares) return *limits_.spares;
+  const unsigned size = workers_.size();
+  const unsigned max = permitted();
+  if (!has_due_times_) return size_.wants_spare() && size < max ? 1 : 0;
+  if (!limits_.are_processes) return max > 1 ? 1 : 0;
+  return size < max ? std::min(kSpareProcesses, max - size) : 1;
+}
+
+void Staffing::order_one_more(Orders& orders, MonotonicTime now) {
+  if (is_exhausted() || workers_.count() >= most()) return;
+  const MonotonicTime fresh_since = now - kComesBack;
+  unsigned there = workers_.active_count() + workers_.parked_count();
+  for (const WorkerRoster::Busy& busy : workers_.busy()) {
+    if (!busy.is_set_aside || busy.set_aside_at <= fresh_since) continue;
+    ++there;
+    take_earlier(orders.next, busy.set_aside_at + kComesBack);
+  }
+  if (there >= workers_.size() + spares()) return;
+  if (not_before_ && *not_before_ > now) {
+    take_earlier(orders.next, not_before_);
+    return;
+  }
+  orders.is_one_to_make = true;
+  orders.number = workers_.free_numbers(1).front();
+  orders.generation = workers_.generation();
+}
+
+void Staffing::order_fewer(Orders& orders, MonotonicTime now) {
+  if (workers_.parked_count() <= spares()) {
+    surplus_since_.reset();
+    return;
+  }
+  if (!surplus_since_) surplus_since_ = now;
+  if (now - *surplus_since_ >= kKeepsSurplus) {
+    workers_.remove_parked();
+    surplus_since_ = now - kKeepsSurplus + kLetsGoEvery;
+  }
+  take_earlier(orders.next, *surplus_since_ + kKeepsSurplus);
+}
+
+}  // namespace dispatch::stage
