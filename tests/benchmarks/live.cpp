@@ -1,14 +1,13 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 //
-// What the element is for: a live stream through a stage that now and then
-// stalls for much longer than the budget. Who leaves on time?
+// What the elements are for: a live stream through a stage that now and then
+// takes much longer than the budget. Who leaves on time?
 //
-// For every seed, which chooses the frames that stall, one pipeline with
-// workerpool and one without run side by side, all at the same time: the load
-// of the stages is a sleep, so they do not take CPU from each other. A frame
-// is late when it leaves more than 2 ms after its running time plus the
-// latency upstream plus the budget, seen by a probe behind the stage. The
-// frames of one stream are told apart and put in order by their timestamps.
+// For every seed, which chooses the frames that stall, one pipeline without any
+// of our elements and one with each run side by side, all at the same time: the
+// load of the stages is a sleep, so they do not take CPU from each other. A
+// frame is late when it leaves more than 2 ms after its running time plus the
+// latency upstream plus the budget, seen by a probe behind the stage.
 
 #include <algorithm>
 #include <cstdint>
@@ -17,154 +16,134 @@
 #include <vector>
 
 #include "bench.h"
+#include "live_stream.h"
 #include "pipeline.h"
 #include "report.h"
 
 namespace {
 
-constexpr GstClockTime kBudget = 66 * GST_MSECOND;
-constexpr GstClockTimeDiff kLate = 2 * GST_MSECOND;
-constexpr const char* kStage =
-    "teststage burn=false cost=15000000 stall=400000000 stall-percent=1 seed=";
-
-// What leaves the stage of one pipeline. Written by its streaming thread, read
-// once the stream is over.
-struct Departures {
-  guint64 count = 0;
-  guint64 late = 0;
-  guint64 out_of_order = 0;
-  GstClockTimeDiff worst_ns = G_MININT64;
-  GstClockTime longest_gap_ns = 0;
-  GstClockTime last_pts = GST_CLOCK_TIME_NONE;
-  GstClockTime last_departure = GST_CLOCK_TIME_NONE;
+// A stage, and what is wanted of it.
+struct Case {
+  const char* name;
+  const char* title;
+  const char* stage;
+  GstClockTime budget;
+  const char* workers;
+  double applied_percent;  // target
 };
-
-class Stream {
- public:
-  Stream(const std::string& middle, int frames)
-      : pipeline_("videotestsrc is-live=true pattern=black num-buffers=" +
-                  std::to_string(frames) +
-                  " ! video/x-raw,format=GRAY8,width=320,height=240,"
-                  "framerate=30/1 ! " +
-                  middle + " ! fakesink sync=true enable-last-sample=false") {
-    gst_pad_add_probe(pipeline_.pad("x", "src"), GST_PAD_PROBE_TYPE_BUFFER,
-                      on_departure, this, nullptr);
-  }
-  Stream(const Stream&) = delete;
-  Stream& operator=(const Stream&) = delete;
-
-  bench::Pipeline& pipeline() { return pipeline_; }
-  const Departures& departures() const { return departures_; }
-
- private:
-  static GstPadProbeReturn on_departure(GstPad*, GstPadProbeInfo* info,
-                                        gpointer self_pointer) {
-    static_cast<Stream*>(self_pointer)->note(GST_PAD_PROBE_INFO_BUFFER(info));
-    return GST_PAD_PROBE_OK;
-  }
-
-  void note(GstBuffer* frame) {
-    // The timestamps of this source are running times.
-    const GstClockTime pts = GST_BUFFER_PTS(frame);
-    const GstClockTime now =
-        gst_element_get_current_running_time(pipeline_.get());
-    if (departures_.count == 0) upstream_ = upstream_latency();
-    const auto behind = GST_CLOCK_DIFF(pts + upstream_ + kBudget, now);
-    Departures& d = departures_;
-    d.count++;
-    if (behind > kLate) d.late++;
-    d.worst_ns = std::max(d.worst_ns, behind);
-    if (d.count > 1) {
-      if (pts <= d.last_pts) d.out_of_order++;
-      d.longest_gap_ns = std::max(d.longest_gap_ns, now - d.last_departure);
-    }
-    d.last_pts = pts;
-    d.last_departure = now;
-  }
-
-  GstClockTime upstream_latency() {
-    g_autoptr(GstQuery) query = gst_query_new_latency();
-    GstClockTime minimum = 0;
-    if (gst_pad_peer_query(pipeline_.pad("x", "sink"), query)) {
-      gst_query_parse_latency(query, nullptr, &minimum, nullptr);
-    }
-    return minimum;
-  }
-
-  bench::Pipeline pipeline_;
-  GstClockTime upstream_ = 0;
-  Departures departures_;
+constexpr Case kCases[] = {
+    {"short",
+     "30 fps, budget 66 ms, a stage of 15 ms that stalls 400 ms on 1 % of the "
+     "frames",
+     "teststage burn=false cost=15000000 stall=400000000 stall-percent=1",
+     66 * GST_MSECOND, "max-workers=2", 96},
+    {"stalls",
+     "30 fps, budget 66 ms, a stage of 15 ms that stalls 1.4 s on 0.5 % of the "
+     "frames",
+     "teststage burn=false cost=15000000 stall=1385000000 stall-percent=0.5",
+     66 * GST_MSECOND, "max-workers=2", 99},
+    {"spikes",
+     "30 fps, budget 133 ms, a stage of 55 ms that takes 250 ms on 3 % of the "
+     "frames",
+     "teststage burn=false cost=55000000 stall=195000000 stall-percent=3",
+     133 * GST_MSECOND, "max-workers=4", 95},
 };
+constexpr double kLatePercent = 0.5;  // target
 
-guint64 stat(const GstStructure* stats, const char* name) {
-  guint64 value = 0;
-  if (!gst_structure_get_uint64(stats, name, &value)) {
-    bench::fail(std::string("The stats have no ") + name);
-  }
-  return value;
+std::string stage_of(const Case& a_case, int seed) {
+  return std::string(a_case.stage) + " seed=" + std::to_string(seed);
 }
 
-double percent(guint64 part, guint64 whole) {
-  return 100.0 * static_cast<double>(part) / static_cast<double>(whole);
-}
-
-// The two pipelines of one seed.
-struct Pair {
-  Pair(int seed_number, int frame_count)
-      : seed(seed_number),
-        frames(static_cast<guint64>(frame_count)),
-        plain(kStage + std::to_string(seed_number) + " name=x", frame_count),
-        pool("workerpool name=x max-workers=2 latency-budget=" +
-                 std::to_string(kBudget) + " stage=\"" + kStage +
-                 std::to_string(seed_number) + "\"",
-             frame_count) {}
-
+// One seed: the pipeline without our elements first.
+struct Streams {
   int seed;
-  guint64 frames;
-  Stream plain;
-  Stream pool;
+  std::vector<std::unique_ptr<bench::LiveStream>> all;
 };
+
+Streams streams_of(const Case& a_case, const std::vector<std::string>& elements,
+                   int seed, int frames) {
+  const std::string stage = stage_of(a_case, seed);
+  Streams streams{seed, {}};
+  const auto add = [&](const std::string& middle) {
+    streams.all.push_back(
+        std::make_unique<bench::LiveStream>(bench::LiveStream::Setup{
+            .middle = middle, .budget = a_case.budget, .frames = frames}));
+  };
+  add(stage + " name=x");
+  const std::string properties =
+      std::string(" name=x ") + a_case.workers +
+      " latency-budget=" + std::to_string(a_case.budget) + " stage=\"" + stage +
+      "\"";
+  for (const std::string& element : elements) add(element + properties);
+  return streams;
+}
+
+double ms(GstClockTimeDiff time) { return static_cast<double>(time) * 1e-6; }
+
+void add_row(bench::Report& report, const std::string& name,
+             const bench::Account& account, double applied_percent) {
+  report.row({name, std::to_string(account.left),
+              bench::number(account.late_percent()),
+              bench::number(applied_percent),
+              bench::number(ms(account.worst), 1),
+              bench::number(
+                  ms(static_cast<GstClockTimeDiff>(account.longest_gap)), 1)});
+  report.promise(name + ": every frame left, in order", account.is_complete());
+}
 
 struct Shares {
   std::vector<double> late;
   std::vector<double> applied;
-  std::vector<double> plain_late;
 };
 
-void add_row(bench::Report& report, const std::string& name,
-             const Stream& stream, guint64 frames, double applied_percent) {
-  const Departures& d = stream.departures();
-  report.row({name, std::to_string(d.count),
-              bench::number(percent(d.late, frames)),
-              bench::number(applied_percent),
-              bench::number(static_cast<double>(d.worst_ns) * 1e-6, 1),
-              bench::number(static_cast<double>(d.longest_gap_ns) * 1e-6, 1)});
-  report.promise(name + ": every frame left, in order",
-                 d.count == frames && d.out_of_order == 0);
+void add_ours(bench::Report& report, const std::string& name,
+              const bench::LiveStream& stream, Shares& shares) {
+  const bench::Account account = stream.account();
+  shares.late.push_back(account.late_percent());
+  shares.applied.push_back(bench::applied_percent(stream));
+  add_row(report, name, account, shares.applied.back());
+  const bench::Stats stats(stream.element());
+  report.promise(name + ": the stats add up",
+                 stats.count("frames-in") == account.arrived &&
+                     stats.count("applied") + stats.count("bypassed") +
+                             stats.count("repeated") + stats.count("dropped") +
+                             stats.count("in-flight") ==
+                         account.arrived);
 }
 
-void add_pair(bench::Report& report, Pair& pair, Shares& shares) {
-  const std::string seed = "seed " + std::to_string(pair.seed);
-  guint64 stalls = 0;
-  g_object_get(pair.plain.pipeline().element("x"), "stalls", &stalls, nullptr);
-  const auto& plain = pair.plain.departures();
-  shares.plain_late.push_back(percent(plain.late, pair.frames));
-  add_row(report, seed + ", plain, " + std::to_string(stalls) + " stalls",
-          pair.plain, pair.frames, 100);
+void run(bench::Report& report, const Case& a_case,
+         const std::vector<std::string>& elements, int seeds, int frames) {
+  std::vector<Streams> all;
+  for (int seed = 1; seed <= seeds; seed++)
+    all.push_back(streams_of(a_case, elements, seed, frames));
+  for (const Streams& streams : all)
+    for (const auto& stream : streams.all) stream->start();
+  for (const Streams& streams : all)
+    for (const auto& stream : streams.all) stream->finish();
 
-  g_autoptr(GstStructure) stats = nullptr;
-  g_object_get(pair.pool.pipeline().element("x"), "stats", &stats, nullptr);
-  const guint64 applied = stat(stats, "applied");
-  shares.late.push_back(percent(pair.pool.departures().late, pair.frames));
-  shares.applied.push_back(percent(applied, pair.frames));
-  add_row(report, seed + ", workerpool", pair.pool, pair.frames,
-          shares.applied.back());
-  report.promise(seed + ": the stats add up",
-                 stat(stats, "frames-in") == pair.frames &&
-                     applied + stat(stats, "bypassed") +
-                             stat(stats, "repeated") + stat(stats, "dropped") +
-                             stat(stats, "in-flight") ==
-                         pair.frames);
+  report.table(a_case.title, {"stream", "frames", "late %", "applied %",
+                              "worst ms", "longest gap ms"});
+  std::vector<Shares> shares(elements.size());
+  for (const Streams& streams : all) {
+    const std::string seed =
+        std::string(a_case.name) + ", seed " + std::to_string(streams.seed);
+    guint64 stalls = 0;
+    g_object_get(streams.all[0]->element(), "stalls", &stalls, nullptr);
+    add_row(report, seed + ", plain, " + std::to_string(stalls) + " stalls",
+            streams.all[0]->account(), 100);
+    for (std::size_t i = 0; i < elements.size(); i++)
+      add_ours(report, seed + ", " + elements[i], *streams.all[i + 1],
+               shares[i]);
+  }
+  for (std::size_t i = 0; i < elements.size(); i++) {
+    const std::string name = std::string(a_case.name) + ", " + elements[i];
+    report.samples(name + ", late %", shares[i].late);
+    report.samples(name + ", applied %", shares[i].applied);
+    report.at_most(name + ": late %, median of the seeds",
+                   bench::median(shares[i].late), kLatePercent);
+    report.at_least(name + ": applied %, median of the seeds",
+                    bench::median(shares[i].applied), a_case.applied_percent);
+  }
 }
 
 }  // namespace
@@ -172,42 +151,27 @@ void add_pair(bench::Report& report, Pair& pair, Shares& shares) {
 int main(int argc, char** argv) {
   gint frames = 900;
   gint seeds = 5;
+  const gchar* only = nullptr;
+  const gchar* element = nullptr;
   const gchar* json = nullptr;
   bench::CommandLine line(
-      "A live stream through a stage that stalls, with and without "
-      "workerpool.");
+      "A live stream through a stage that stalls, with and without our "
+      "elements.");
   line.add("frames", &frames, "Frames in each stream, 30 a second");
   line.add("seeds", &seeds, "How many choices of stalling frames");
+  line.add("case", &only, "One of short, stalls, spikes only");
+  line.add("element", &element, "Measure this one only");
   line.add("json", &json, "Write the figures to this file");
   line.parse(argc, argv);
 
   bench::Report report("live");
-  std::vector<std::unique_ptr<Pair>> pairs;
-  for (gint seed = 1; seed <= seeds; seed++) {
-    pairs.push_back(std::make_unique<Pair>(seed, frames));
+  const std::vector<std::string> elements = bench::chosen_elements(element);
+  bool is_known = only == nullptr;
+  for (const Case& a_case : kCases) {
+    if (only != nullptr && std::string(only) != a_case.name) continue;
+    is_known = true;
+    run(report, a_case, elements, seeds, frames);
   }
-  for (const auto& pair : pairs) {
-    pair->plain.pipeline().set_state(GST_STATE_PLAYING);
-    pair->pool.pipeline().set_state(GST_STATE_PLAYING);
-  }
-  for (const auto& pair : pairs) {
-    pair->plain.pipeline().wait_for_eos();
-    pair->pool.pipeline().wait_for_eos();
-  }
-
-  report.table(
-      "30 fps, budget 66 ms, a stage of 15 ms that stalls 400 ms on "
-      "1 % of the frames",
-      {"stream", "frames", "late %", "applied %", "worst ms",
-       "longest gap ms"});
-  Shares shares;
-  for (const auto& pair : pairs) add_pair(report, *pair, shares);
-  report.samples("workerpool late %", shares.late);
-  report.samples("workerpool applied %", shares.applied);
-  report.samples("plain late %", shares.plain_late);
-  report.at_most("late %, median of the seeds", bench::median(shares.late),
-                 0.5);
-  report.at_least("applied %, median of the seeds",
-                  bench::median(shares.applied), 96);
+  if (!is_known) bench::fail(std::string("There is no case ") + only);
   return report.finish(json);
 }

@@ -10,6 +10,50 @@ bool exists(const char* element) {
   return factory != nullptr;
 }
 
+std::vector<std::string> chosen_elements(const gchar* named) {
+  if (named != nullptr) {
+    if (!exists(named)) fail(std::string("There is no element ") + named);
+    return {named};
+  }
+  std::vector<std::string> found;
+  for (const char* element : {"workerpool", "shmdispatch"}) {
+    if (exists(element)) found.emplace_back(element);
+  }
+  return found;
+}
+
+namespace {
+
+void need(bool is_there, const char* field) {
+  if (!is_there) fail(std::string("The stats have no ") + field);
+}
+
+}  // namespace
+
+Stats::Stats(GstElement* element) {
+  g_object_get(element, "stats", &stats_, nullptr);
+}
+
+Stats::~Stats() { gst_structure_free(stats_); }
+
+guint64 Stats::count(const char* field) const {
+  guint64 value = 0;
+  need(gst_structure_get_uint64(stats_, field, &value), field);
+  return value;
+}
+
+guint Stats::number(const char* field) const {
+  guint value = 0;
+  need(gst_structure_get_uint(stats_, field, &value), field);
+  return value;
+}
+
+std::string Stats::text(const char* field) const {
+  const gchar* value = gst_structure_get_string(stats_, field);
+  need(value != nullptr, field);
+  return value;
+}
+
 Pipeline::Pipeline(const std::string& description) {
   g_autoptr(GError) error = nullptr;
   pipeline_ = gst_parse_launch_full(description.c_str(), nullptr,

@@ -8,6 +8,7 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
 #include <gst/gst.h>
 
@@ -15,6 +16,27 @@ namespace bench {
 
 // Whether there is an element of this kind.
 bool exists(const char* element);
+
+// The elements of ours that a benchmark is to measure: the named one, or with
+// nullptr those there are.
+std::vector<std::string> chosen_elements(const gchar* named);
+
+// What an element of ours says about itself, at one moment.
+class Stats {
+ public:
+  explicit Stats(GstElement* element);
+  ~Stats();
+  Stats(const Stats&) = delete;
+  Stats& operator=(const Stats&) = delete;
+
+  // Each fails when there is no such field.
+  guint64 count(const char* field) const;
+  guint number(const char* field) const;
+  std::string text(const char* field) const;
+
+ private:
+  GstStructure* stats_ = nullptr;  // owned
+};
 
 // A pipeline from a launch description, with the failures of a benchmark.
 class Pipeline {

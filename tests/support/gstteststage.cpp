@@ -12,6 +12,10 @@
  * duration of the frame, else from its offset; a frame that has neither never
  * stalls.
  *
+ * From frame #GstTestStage:dear-from on, until #GstTestStage:dear-until, a
+ * frame costs #GstTestStage:dear-cost instead. One in #GstTestStage:abort-every
+ * ends the process, whoever tries it and however often.
+ *
  * By default the cost is CPU time of the streaming thread. With
  * `burn=false` it is a sleep on the system's clock, whatever clock the
  * pipeline has. Neither can be interrupted, as in a stage that hangs: flush
@@ -32,6 +36,7 @@
 #include <algorithm>
 #include <chrono>
 #include <cstdint>
+#include <cstdlib>
 #include <optional>
 #include <span>
 #include <thread>
@@ -52,6 +57,10 @@ namespace {
 
 struct Settings {
   guint64 cost_ns;
+  guint64 dear_cost_ns;
+  guint64 dear_from;   // number of the first dear frame
+  guint64 dear_until;  // number of the first one after them
+  guint64 abort_every;
   guint64 stall_ns;
   gdouble stall_percent;
   guint seed;
@@ -59,10 +68,14 @@ struct Settings {
   gboolean writes;
 };
 
-constexpr Settings kDefaults{0, 0, 0.0, 1, TRUE, FALSE};
+constexpr Settings kDefaults{.seed = 1, .burn = TRUE};
 
 enum {
   kPropCost = 1,
+  kPropDearCost,
+  kPropDearFrom,
+  kPropDearUntil,
+  kPropAbortEvery,
   kPropBurn,
   kPropStall,
   kPropStallPercent,
@@ -114,10 +127,25 @@ double uniform_hash(guint seed, guint64 number) {
   return static_cast<double>(x >> 11) * 0x1p-53;
 }
 
-bool stalls_on(const Settings& settings, GstBuffer* buffer) {
+// What becomes of one frame.
+struct Plan {
+  guint64 load_ns = 0;
+  bool is_stall = false;
+  bool is_abort = false;
+};
+
+Plan plan_for(const Settings& settings, GstBuffer* buffer) {
+  Plan plan{.load_ns = settings.cost_ns};
   const auto number = frame_number(buffer);
-  return number.has_value() &&
-         uniform_hash(settings.seed, *number) * 100 < settings.stall_percent;
+  if (!number) return plan;
+  if (*number >= settings.dear_from && *number < settings.dear_until)
+    plan.load_ns = settings.dear_cost_ns;
+  plan.is_stall =
+      uniform_hash(settings.seed, *number) * 100 < settings.stall_percent;
+  if (plan.is_stall) plan.load_ns += settings.stall_ns;
+  plan.is_abort = settings.abort_every > 0 && *number > 0 &&
+                  *number % settings.abort_every == 0;
+  return plan;
 }
 
 guint64 thread_cpu_ns() {
@@ -159,14 +187,14 @@ static GstFlowReturn gst_test_stage_transform_ip(GstBaseTransform* trans,
   auto* self = GST_TEST_STAGE(trans);
   GST_OBJECT_LOCK(self);
   const Settings settings = self->settings;
-  const bool stall = stalls_on(settings, buffer);
-  if (stall) self->stalls++;
+  const Plan plan = plan_for(settings, buffer);
+  if (plan.is_stall) self->stalls++;
   GST_OBJECT_UNLOCK(self);
 
-  GST_LOG_OBJECT(self, "%s %" GST_PTR_FORMAT, stall ? "stalling on" : "taking",
-                 buffer);
-  spend(settings.cost_ns + (stall ? settings.stall_ns : 0),
-        settings.burn != FALSE);
+  GST_LOG_OBJECT(self, "%s %" GST_PTR_FORMAT,
+                 plan.is_stall ? "stalling on" : "taking", buffer);
+  spend(plan.load_ns, settings.burn != FALSE);
+  if (plan.is_abort) std::abort();
   if (settings.writes && !gst_base_transform_is_passthrough(trans) &&
       !invert(buffer)) {
     GST_ELEMENT_ERROR(self, RESOURCE, WRITE, ("Cannot write to a frame."),
@@ -185,6 +213,18 @@ static void gst_test_stage_set_property(GObject* object, guint id,
   switch (id) {
     case kPropCost:
       settings.cost_ns = g_value_get_uint64(value);
+      break;
+    case kPropDearCost:
+      settings.dear_cost_ns = g_value_get_uint64(value);
+      break;
+    case kPropDearFrom:
+      settings.dear_from = g_value_get_uint64(value);
+      break;
+    case kPropDearUntil:
+      settings.dear_until = g_value_get_uint64(value);
+      break;
+    case kPropAbortEvery:
+      settings.abort_every = g_value_get_uint64(value);
       break;
     case kPropBurn:
       settings.burn = g_value_get_boolean(value);
@@ -221,6 +261,18 @@ static void gst_test_stage_get_property(GObject* object, guint id,
   switch (id) {
     case kPropCost:
       g_value_set_uint64(value, settings.cost_ns);
+      break;
+    case kPropDearCost:
+      g_value_set_uint64(value, settings.dear_cost_ns);
+      break;
+    case kPropDearFrom:
+      g_value_set_uint64(value, settings.dear_from);
+      break;
+    case kPropDearUntil:
+      g_value_set_uint64(value, settings.dear_until);
+      break;
+    case kPropAbortEvery:
+      g_value_set_uint64(value, settings.abort_every);
       break;
     case kPropBurn:
       g_value_set_boolean(value, settings.burn);
@@ -272,6 +324,27 @@ void install_load_properties(GObjectClass* klass) {
                            kDefaults.writes, kReady));
 }
 
+void install_number_property(GObjectClass* klass, guint id, const char* name,
+                             const char* nick, const char* text) {
+  g_object_class_install_property(
+      klass, id,
+      g_param_spec_uint64(name, nick, text, 0, G_MAXUINT64, 0, kPlaying));
+}
+
+// What is chosen by the number of the frame.
+void install_frame_properties(GObjectClass* klass) {
+  install_number_property(klass, kPropDearCost, "dear-cost", "Dear cost",
+                          "Load of a dear frame in nanoseconds");
+  install_number_property(klass, kPropDearFrom, "dear-from", "Dear from",
+                          "Number of the first dear frame");
+  install_number_property(klass, kPropDearUntil, "dear-until", "Dear until",
+                          "Number of the first frame after the dear ones");
+  install_number_property(
+      klass, kPropAbortEvery, "abort-every", "Abort every",
+      "Ends the process on a frame whose number is a multiple of this, but for "
+      "the first (0 = never)");
+}
+
 void install_stall_properties(GObjectClass* klass) {
   g_object_class_install_property(
       klass, kPropStall,
@@ -302,6 +375,7 @@ static void gst_test_stage_class_init(GstTestStageClass* klass) {
   object_class->set_property = gst_test_stage_set_property;
   object_class->get_property = gst_test_stage_get_property;
   install_load_properties(object_class);
+  install_frame_properties(object_class);
   install_stall_properties(object_class);
 
   auto* element_class = GST_ELEMENT_CLASS(klass);
