@@ -268,10 +268,12 @@ bool FrameLine::assign(LineEntry& entry, unsigned& awake) {
   if (entry.generation != workers_.generation() &&
       !workers_.has_any(entry.generation))
     entry.generation = workers_.generation();
-  std::shared_ptr<Worker> worker = workers_.take_idle(
-      entry.generation, entry.record.sequence, steady_clock::now());
+  const core::MonotonicTime now = steady_clock::now();
+  std::shared_ptr<Worker> worker =
+      workers_.take_idle(entry.generation, entry.record.sequence, now);
   if (!worker) return false;
   if (awake > 0) --awake;
+  staffing_.on_begun(now);
   hand_over(entry, std::move(worker));
   return true;
 }

@@ -15,6 +15,8 @@ using std::chrono::seconds;
 
 // One that is set aside comes back soon, mostly; no other one is made before.
 constexpr Duration kComesBack = milliseconds(100);
+// The supervisor is awake so soon anyway.
+constexpr Duration kLooksAnyway = milliseconds(20);
 // A worker that nobody needs is kept this long, then one a second goes.
 constexpr Duration kKeepsSurplus = seconds(60);
 constexpr Duration kLetsGoEvery = seconds(1);
@@ -61,6 +63,20 @@ void Staffing::stop() { share_.release(); }
 
 // ---- What happens to frames ------------------------------------------------
 
+// The supervisor has to be awake when that worker is stuck.
+void Staffing::on_begun(MonotonicTime now) {
+  if (next_orders_ && *next_orders_ > now && *next_orders_ - now < kLooksAnyway)
+    return;
+  if (const std::optional<Duration> timeout = stall_timeout())
+    look_at(now + *timeout);
+}
+
+void Staffing::look_at(MonotonicTime time) {
+  if (next_orders_ && *next_orders_ <= time) return;
+  next_orders_ = time;
+  wakes_.wake_supervisor();
+}
+
 void Staffing::on_finished(const Worker& worker, Duration service,
                            MonotonicTime now) {
   const bool was_set_aside = workers_.on_finished(worker, service);
@@ -86,11 +102,7 @@ void Staffing::set_aside(const Worker& worker, bool is_overdue,
 void Staffing::review(const Facts& facts, MonotonicTime now) {
   size_.set_limits({std::max(1U, limits_.min), permitted()});
   const unsigned size = share_.resize(size_.decide(facts, now));
-  const std::optional<MonotonicTime> look = size_.next_look();
-  if (look && (!next_orders_ || *look < *next_orders_)) {
-    next_orders_ = look;
-    wakes_.wake_supervisor();
-  }
+  if (const auto look = size_.next_look()) look_at(*look);
   if (size == workers_.size()) return;
   workers_.resize(size);
   wakes_.wake_supervisor();
@@ -139,8 +151,7 @@ Orders Staffing::give_orders(MonotonicTime now) {
 
 // Stuck for good.
 void Staffing::order_kills(Orders& orders, MonotonicTime now) {
-  const std::optional<Duration> timeout =
-      stalls_.timeout(limits_.stall_timeout, has_due_times_);
+  const std::optional<Duration> timeout = stall_timeout();
   std::vector<core::Sequence> still_stuck;
   for (const WorkerRoster::Busy& busy : workers_.busy()) {
     if (!timeout) break;

@@ -96,6 +96,8 @@ class Staffing {
   // What happens to frames. `facts` of those that wait now.
   using Facts = core::PoolSize::Facts;
   void on_arrival(core::MonotonicTime now) { size_.on_arrival(now); }
+  // A worker has got one.
+  void on_begun(core::MonotonicTime now);
   void on_finished(const Worker& worker, core::Duration service,
                    core::MonotonicTime now);
   void on_rescued(core::MonotonicTime now) { size_.on_rescued(now); }
@@ -127,6 +129,10 @@ class Staffing {
 
  private:
   unsigned spares() const;
+  std::optional<core::Duration> stall_timeout() const {
+    return stalls_.timeout(limits_.stall_timeout, has_due_times_);
+  }
+  void look_at(core::MonotonicTime time);
   void order_kills(Orders& orders, core::MonotonicTime now);
   void order_one_more(Orders& orders, core::MonotonicTime now);
   void order_fewer(Orders& orders, core::MonotonicTime now);
