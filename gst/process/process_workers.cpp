@@ -24,6 +24,9 @@ namespace {
 
 // Loading plugins for the first time takes seconds on a small machine.
 constexpr auto kStartPatience = std::chrono::seconds(60);
+// When it is known how long one with the same stage took: so many times that.
+constexpr int kSlowStart = 10;
+constexpr core::Duration kShortestStartPatience = std::chrono::seconds(3);
 // An idle worker has nothing to do but to leave.
 constexpr auto kEndPatience = std::chrono::seconds(2);
 // Without max-bytes: far above what a pipeline needs, below what a machine
@@ -259,10 +262,12 @@ std::optional<Problem> ProcessWorkers::start_all(unsigned count) {
       return std::move(*problem);
     add(std::get<WorkerPtr>(started), times_set);
   }
-  const core::MonotonicTime until = steady_clock::now() + kStartPatience;
+  const core::MonotonicTime begin = steady_clock::now();
   for (const auto& worker : workers())
-    if (std::optional<Problem> problem = worker->wait_ready(until))
+    if (std::optional<Problem> problem =
+            worker->wait_ready(begin + kStartPatience))
       return problem;
+  last_start_ = {setup_.description, steady_clock::now() - begin};
   for (const auto& worker : workers())
     if (std::optional<Problem> problem = worker->begin_service())
       return problem;
@@ -299,11 +304,22 @@ std::optional<Problem> ProcessWorkers::wait_for_made(const WorkerPtr& worker) {
     if (is_make_interrupted_) return kInterrupted;
     making_ = worker;
   }
+  const core::MonotonicTime begin = steady_clock::now();
   std::optional<Problem> problem =
-      worker->wait_ready(steady_clock::now() + kStartPatience);
+      worker->wait_ready(begin + start_patience(worker->description()));
+  if (!problem)
+    last_start_ = {worker->description(), steady_clock::now() - begin};
   const std::lock_guard lock(mutex_);
   making_.reset();
   return problem;
+}
+
+// One that hangs in its start keeps others from being made.
+core::Duration ProcessWorkers::start_patience(
+    const std::string& description) const {
+  if (description != last_start_.description) return kStartPatience;
+  return std::clamp<core::Duration>(kSlowStart * last_start_.duration,
+                                    kShortestStartPatience, kStartPatience);
 }
 
 bool ProcessWorkers::refuse_made(const std::string& worker,

@@ -90,6 +90,7 @@ class ProcessWorkers final : public stage::Workers {
   std::optional<stage::Problem> start_all(unsigned count);
   Started start_one(ProcessWorkerSetup setup, std::uint64_t& times_set);
   std::optional<stage::Problem> wait_for_made(const WorkerPtr& worker);
+  core::Duration start_patience(const std::string& description) const;
   WorkerPtr take_out(const stage::Worker& worker);
   void keep_until_answered(WorkerPtr worker);
   ProcessWorkerSetup make_setup(const stage::WorkersPlan& plan,
@@ -127,6 +128,13 @@ class ProcessWorkers final : public stage::Workers {
   // From build() on, the same for all workers:
   ProcessHost shared_;
   ProcessWorkerSetup setup_;
+  // How long the last one took to be ready, and with which description. On the
+  // thread of the state change or of the supervisor.
+  struct LastStart {
+    std::string description;
+    core::Duration duration{};
+  };
+  LastStart last_start_;
   // Have been let go of, and their requests are still being answered. On the
   // thread of the state change or of the supervisor.
   std::vector<WorkerPtr> answered_last_;

@@ -183,6 +183,7 @@ gboolean RemoteSurroundings::on_event(GstPad* pad, GstObject*,
       static_cast<RemoteSurroundings*>(gst_pad_get_element_private(pad));
   const stage::EventPtr owned(event);
   if (GST_PAD_IS_SINK(pad)) return FALSE;  // nothing goes down this way
+  if (!self->is_open_) return FALSE;
   const Bytes bytes = encode_event(event);
   if (bytes.empty()) return FALSE;
   MessageFields fields;

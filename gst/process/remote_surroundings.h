@@ -49,6 +49,10 @@ class RemoteSurroundings final
   // For the StageCopy.
   std::shared_ptr<stage::Negotiation> negotiation();
 
+  // The stage is there. Elements that are being linked ask for their caps to be
+  // chosen anew, which before means nothing to a stream that others work on.
+  void open() { is_open_ = true; }
+
   // What runs from now on: for its queries. `upstreams` (borrowed) (nullable):
   // the query that upstream asks the stage; others are the stage's own.
   void begin(std::uint64_t epoch_id, const GstQuery* upstreams);
@@ -82,6 +86,7 @@ class RemoteSurroundings final
   stage::PadPtr src_;
   stage::PadPtr downstream_;
   std::shared_ptr<stage::Negotiation> negotiation_;
+  std::atomic<bool> is_open_{false};
   // Of the thread in the stage:
   std::uint64_t epoch_id_ = 0;
   const GstQuery* upstreams_query_ = nullptr;

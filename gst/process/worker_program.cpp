@@ -139,6 +139,7 @@ void WorkerProgram::on_setup(IncomingMessage& message) {
   std::string why_not;
   if (copy_ || !map(message, why_not) || !build(message, why_not))
     ready.add_text(protocol::kFieldText, why_not);
+  if (surroundings_) surroundings_->open();
   channel_->send(protocol::kMessageReady, ready);
   pass(FaultPoint::kReady);
   if (why_not.empty()) loop_->start([this] { dump("NEGOTIATED"); });

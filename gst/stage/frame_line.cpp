@@ -45,7 +45,8 @@ FrameLine::FrameLine(GstElement* owner, const PipelineTime& time,
 
 void FrameLine::set_due_inputs(const core::DueTimeInputs& inputs) {
   due_inputs_ = inputs;
-  staffing_.set_due_times(!is_per_stream_ && core::due_times_apply(inputs));
+  staffing_.set_due_times(!is_per_stream_ && core::due_times_apply(inputs),
+                          inputs.budget);
 }
 
 void FrameLine::set_per_stream(bool is_per_stream) {

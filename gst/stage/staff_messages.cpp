@@ -21,6 +21,9 @@ GstStructure* to_structure(const StaffingNews& news) {
           news.kind == Kind::kStuck ? "worker-stuck" : "worker-set-aside",
           "worker", G_TYPE_UINT, news.worker, "frame", G_TYPE_UINT64,
           news.frame, "busy-for", G_TYPE_UINT64, to_ns(news.busy_for), nullptr);
+    case Kind::kTooSlow:
+      return gst_structure_new("stage-too-slow", "service-time", G_TYPE_UINT64,
+                               to_ns(news.busy_for), nullptr);
     case Kind::kPoison:
       return gst_structure_new("frame-given-up", "frame", G_TYPE_UINT64,
                                news.frame, "workers-lost", G_TYPE_UINT,
@@ -46,6 +49,12 @@ void StaffMessages::post_lost(const Loss& loss) {
 void StaffMessages::post_started(const Worker& worker) {
   post(gst_structure_new("worker-started", "worker", G_TYPE_UINT,
                          worker.number(), nullptr));
+}
+
+void StaffMessages::post_not_started(const Problem& problem) {
+  post(gst_structure_new("worker-not-started", "reason", G_TYPE_STRING,
+                         problem.message.c_str(), "log", G_TYPE_STRING,
+                         problem.way_out.c_str(), nullptr));
 }
 
 void StaffMessages::post_replaced(const std::string& description) {

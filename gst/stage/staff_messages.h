@@ -26,6 +26,7 @@ class StaffMessages {
   void post(const StaffingNews& news);
   void post_lost(const Loss& loss);
   void post_started(const Worker& worker);
+  void post_not_started(const Problem& problem);
   void post_replaced(const std::string& description);
 
  private:

@@ -50,6 +50,7 @@ void Staffing::start() {
   size_.reset();
   restarts_.reset();
   stalls_.reset();
+  is_too_slow_ = false;
   next_orders_.reset();
   not_before_.reset();
   surplus_since_.reset();
@@ -62,6 +63,19 @@ void Staffing::start() {
 void Staffing::stop() { share_.release(); }
 
 // ---- What happens to frames ------------------------------------------------
+
+// More workers do not make one frame faster: that has to be said. Once, until
+// frames take less than three quarters of the budget.
+void Staffing::judge_service(const Worker& worker) {
+  if (!has_due_times_ || budget_ == Duration::zero()) return;
+  const Duration service = stalls_.mean_service().value_or(Duration::zero());
+  if (is_too_slow_ ? service >= budget_ / 4 * 3 : service <= budget_) return;
+  is_too_slow_ = !is_too_slow_;
+  if (is_too_slow_)
+    tell({.kind = StaffingNews::Kind::kTooSlow,
+          .worker = worker.number(),
+          .busy_for = service});
+}
 
 // The supervisor has to be awake when that worker is stuck.
 void Staffing::on_begun(MonotonicTime now) {
@@ -83,6 +97,7 @@ void Staffing::on_finished(const Worker& worker, Duration service,
   restarts_.on_result();
   stalls_.on_finished(service);
   if (!was_set_aside) size_.on_finished(now, service);
+  judge_service(worker);
   if (workers_.has_leaving()) wakes_.wake_supervisor();
 }
 

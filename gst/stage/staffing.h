@@ -44,6 +44,7 @@ struct StaffingNews {
     kSetAside,  // nobody waits any more for the frame that `worker` has
     kStuck,     // it has had it for longer than the stall timeout
     kPoison,    // `frame` ended `count` workers, and is not tried again
+    kTooSlow,   // one frame takes `busy_for`, longer than the budget
     kKeyUnit,   // from `frame` on there is nothing to do before a key frame
   };
   Kind kind{};
@@ -82,8 +83,12 @@ class Staffing {
       : workers_(workers), wakes_(wakes), share_(allowance) {}
 
   void set_limits(const StaffingLimits& limits);
-  // Frames have due times: only then is anybody set aside.
-  void set_due_times(bool apply) { has_due_times_ = apply; }
+  // Frames have due times: only then is anybody set aside. `budget`: what they
+  // may take then.
+  void set_due_times(bool apply, core::Duration budget) {
+    has_due_times_ = apply;
+    budget_ = budget;
+  }
   // Workers that an element may ever have at a time, parked ones and those that
   // are set aside among them.
   unsigned most() const;
@@ -133,6 +138,7 @@ class Staffing {
     return stalls_.timeout(limits_.stall_timeout, has_due_times_);
   }
   void look_at(core::MonotonicTime time);
+  void judge_service(const Worker& worker);
   void order_kills(Orders& orders, core::MonotonicTime now);
   void order_one_more(Orders& orders, core::MonotonicTime now);
   void order_fewer(Orders& orders, core::MonotonicTime now);
@@ -141,6 +147,8 @@ class Staffing {
   Wakes& wakes_;
   StaffingLimits limits_;
   bool has_due_times_ = false;
+  core::Duration budget_{};
+  bool is_too_slow_ = false;  // which has been told
   core::AllowanceShare share_;
   core::PoolSize size_;
   core::RestartPolicy restarts_;

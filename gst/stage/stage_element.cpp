@@ -556,6 +556,7 @@ void StageElement::on_not_made(const Problem& problem, bool is_exhausted) {
     on_exhausted(problem);
     return;
   }
+  messages_.post_not_started(problem);
   GST_WARNING_OBJECT(element_, "no more workers for now: %s (%s)",
                      problem.message.c_str(), problem.way_out.c_str());
 }

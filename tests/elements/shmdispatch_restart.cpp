@@ -32,6 +32,19 @@ void signal_all(int number) {
   for (const pid_t worker : workers()) kill(worker, number);
 }
 
+bool is_stopped(pid_t worker) {
+  std::ifstream stat("/proc/" + std::to_string(worker) + "/stat");
+  std::string field;
+  stat >> field >> field >> field;  // pid, name, state
+  return field == "T";
+}
+
+void stop_all() {
+  signal_all(SIGSTOP);
+  for (const pid_t worker : workers())
+    while (!is_stopped(worker)) g_usleep(1000);
+}
+
 MessagePtr wait_for_element_message(Harness& sut, const char* name) {
   while (true) {
     MessagePtr message = sut.messages().wait(GST_MESSAGE_ELEMENT);
@@ -237,7 +250,7 @@ TEST(Restart, AWorkerThatIsStoppedIsKilled) {
   Harness sut("stage=identity max-workers=1 stall-timeout=100000000");
   sut.push(0);
   sut.pull();
-  signal_all(SIGSTOP);
+  stop_all();
   sut.push(1);
   wait_for_element_message(sut, "worker-lost");
   EXPECT_EQ(sut.pull_number(), 1U);
