@@ -460,8 +460,7 @@ void FrameLine::abandon_head(bool is_overdue) {
   if (head.question != nullptr) head.question->refuse(wakes_);
   if (head.worker == nullptr) return;
   head.worker->abandon(head.record.sequence);
-  if (!head.is_done)
-    staffing_.set_aside(*head.worker, is_overdue, steady_clock::now());
+  staffing_.set_aside(*head.worker, is_overdue, steady_clock::now());
   // It may be what the others wait for to choose their caps.
   head.sticky->epoch()->pass_on();
   assign();  // to whom takes its place

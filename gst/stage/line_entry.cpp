@@ -46,6 +46,7 @@ void LineEntry::store(JobResult& result) {
   allocation = std::move(result.answer);
   record.start = result.start;
   record.end = result.end;
+  worker = nullptr;
   is_done = true;
 }
 

@@ -41,7 +41,7 @@ struct LineEntry {
   unsigned deaths = 0;           // of workers that had begun with it
   bool has_left_partly = false;  // a part of its result has been pushed
   unsigned generation = 0;       // of the workers that it is for
-  Worker* worker = nullptr;      // that took it
+  Worker* worker = nullptr;      // that has it
   std::shared_ptr<const StickyState> sticky;
   std::vector<EventPtr> prelude;
   Frame frame;  // for the worker, until taken; then the original, if kept

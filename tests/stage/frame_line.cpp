@@ -203,6 +203,14 @@ TEST(FrameLine, AResultWhoseFrameHasLeftIsLate) {
   EXPECT_EQ(sut.sums().late_results(), 1U);
 }
 
+TEST(FrameLine, AWorkerIsNotTouchedForWhatItIsDoneWith) {
+  Line sut(1);
+  sut.add_frames(1);
+  sut.finish(0, 0);
+  sut.discard_head();
+  EXPECT_TRUE(sut.workers[0]->abandoned.empty()) << "it may be gone by then";
+}
+
 // ---- Flush and stop --------------------------------------------------------
 
 TEST(FrameLine, AFlushDiscardsFramesAndGivesTheirEventsBack) {
