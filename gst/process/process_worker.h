@@ -97,6 +97,7 @@ class ProcessWorker final : public stage::Worker,
   void flush() override { exchange_->flush(); }
   // The jobs go back at once, the host is told when the process is gone.
   bool kill(const std::string& why) override;
+  bool has_ended() const override { return !life_.may_report(); }
 
   // Whether take_reports() would find something.
   bool has_reports() const { return exchange_->has_ended(); }

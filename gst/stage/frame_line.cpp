@@ -342,7 +342,7 @@ void FrameLine::review(core::MonotonicTime now) {
 }
 
 void FrameLine::on_lost(const Worker& worker, Job job) {
-  workers_.on_finished(worker);
+  workers_.on_lost(worker);
   wakes_.wake_supervisor();
   LineEntry* const entry = window_.find(job.sequence);
   if (is_stopped_ || entry == nullptr || entry->worker != &worker) return;

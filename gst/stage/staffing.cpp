@@ -202,7 +202,9 @@ unsigned Staffing::spares() const {
 void Staffing::order_one_more(Orders& orders, MonotonicTime now) {
   if (is_exhausted() || workers_.count() >= most()) return;
   const MonotonicTime fresh_since = now - kComesBack;
-  unsigned there = workers_.active_count() + workers_.parked_count();
+  // One that is lost is replaced when on_death() has said from when on.
+  unsigned there = workers_.active_count() + workers_.parked_count() +
+                   workers_.lost_count();
   for (const WorkerRoster::Busy& busy : workers_.busy()) {
     if (!busy.is_set_aside || busy.set_aside_at <= fresh_since) continue;
     ++there;

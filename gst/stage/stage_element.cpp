@@ -535,8 +535,9 @@ bool StageElement::src_query(GstQuery* query) {
 void StageElement::on_worker_lost(Worker& worker, const Loss& loss) {
   GST_WARNING_OBJECT(element_, "%s (process %d) %s", loss.worker.c_str(),
                      loss.pid, loss.how.c_str());
+  const bool is_exhausted = dispatcher_->on_worker_gone(worker);
   messages_.post_lost(loss);
-  if (dispatcher_->on_worker_gone(worker)) on_exhausted(loss.problem);
+  if (is_exhausted) on_exhausted(loss.problem);
 }
 
 void StageElement::on_news(const StaffingNews& news) {

@@ -71,6 +71,9 @@ class Worker {
   // Ends it by force: what it has comes back by WorkerListener::on_lost(), and
   // the host is told. False: it cannot be, it is a thread.
   virtual bool kill(const std::string& why) { return false; }
+  // It does nothing any more: a job that it gets comes back by
+  // WorkerListener::on_lost(). True before the host is told of its end.
+  virtual bool has_ended() const { return false; }
 };
 
 // What a worker tells. Called on the worker's own thread, no lock held.

@@ -11,10 +11,10 @@ namespace dispatch::stage {
 void WorkerRoster::set(WorkerList workers) {
   size_ = static_cast<unsigned>(workers.size());
   generation_ = 0;
-  idle_.assign(workers.rbegin(), workers.rend());
+  idle_.clear();
   members_.clear();
-  for (auto& worker : workers)
-    members_.push_back({.worker = std::move(worker)});
+  for (const auto& worker : workers) add(worker, generation_);
+  std::reverse(idle_.begin(), idle_.end());
   wake_policy_.reset();
 }
 
@@ -25,9 +25,10 @@ WorkerList WorkerRoster::all() const {
 }
 
 void WorkerRoster::add(std::shared_ptr<Worker> worker, Generation generation) {
+  const State state = worker->has_ended() ? State::kLeaving : State::kParked;
   members_.push_back({.worker = std::move(worker),
                       .generation = generation,
-                      .state = State::kParked});
+                      .state = state});
   fill();
 }
 
@@ -132,7 +133,7 @@ bool WorkerRoster::has_any(Generation generation) const {
   return std::any_of(
       members_.begin(), members_.end(), [&](const Member& member) {
         return member.generation == generation && !member.is_removed &&
-               member.state != State::kLeaving;
+               member.state != State::kLost && member.state != State::kLeaving;
       });
 }
 
@@ -154,6 +155,8 @@ unsigned WorkerRoster::count(State state) const {
 }
 
 unsigned WorkerRoster::parked_count() const { return count(State::kParked); }
+
+unsigned WorkerRoster::lost_count() const { return count(State::kLost); }
 
 unsigned WorkerRoster::active_count() const {
   return static_cast<unsigned>(std::count_if(
@@ -222,6 +225,15 @@ bool WorkerRoster::on_finished(const Worker& worker, core::Duration service) {
   wake_policy_.on_service(service);
   if (Member* const member = find(worker)) member->has_finished = true;
   return on_finished(worker);
+}
+
+void WorkerRoster::on_lost(const Worker& worker) {
+  Member* const member = find(worker);
+  if (member == nullptr || member->state != State::kBusy) return;
+  member->is_set_aside = false;
+  member->state = std::exchange(member->is_removed, false) ? State::kLeaving
+                                                           : State::kLost;
+  fill();
 }
 
 bool WorkerRoster::has_finished(const Worker& worker) const {

@@ -5,9 +5,9 @@
 //              take_idle()
 //     idle ------------------> busy --set_aside()--> busy, set aside
 //      ^ \ <--on_finished()---/  \                        |
-//      |  resize()                \--- remove() ---\      | on_finished()
-//      v                                            v     v
-//    parked                                     leaving   idle, or parked
+//      |  resize()                \-- on_lost() --\       | on_finished()
+//      v                                          v       v
+//    parked           leaving <-- remove() ----- lost     idle, or parked
 //
 // For: giving a job to the right one, and saying whether an idle one is worth
 // waking for it. The place to which workers come, and from which they go: a
@@ -16,7 +16,8 @@
 // place. When the stage is replaced a new generation of workers begins; those
 // of earlier ones finish what is theirs. Not for: what they do (frame_line),
 // how many there should be (staffing), making or ending them (workers).
-// Thread: confined (the owner locks). Of the workers it calls number() alone.
+// Thread: confined (the owner locks). Of the workers it calls number() and
+// has_ended() alone.
 // Ownership: shared with whoever made the workers and with the jobs that are
 // being handed over; a worker is known by its address, not by its place here.
 #pragma once
@@ -45,7 +46,7 @@ class WorkerRoster {
   WorkerList all() const;
 
   // A new worker, parked unless it has work to do. One of a generation that has
-  // not begun waits for that.
+  // not begun waits for that; one that has ended meanwhile is leaving.
   void add(std::shared_ptr<Worker> worker, Generation generation);
   // It has ended, or is to: it gets no job any more. It is leaving when it has
   // none.
@@ -81,6 +82,9 @@ class WorkerRoster {
   bool on_finished(const Worker& worker);
   // The same; its stage took `service`.
   bool on_finished(const Worker& worker, core::Duration service);
+  // `worker` came to an end with its job: it gets no other one. It is leaving
+  // when it is removed.
+  void on_lost(const Worker& worker);
   struct Busy {
     std::shared_ptr<Worker> worker;
     core::Sequence sequence;
@@ -100,6 +104,7 @@ class WorkerRoster {
   unsigned idle_count() const { return static_cast<unsigned>(idle_.size()); }
   unsigned active_count() const;  // idle or busy, not set aside
   unsigned parked_count() const;
+  unsigned lost_count() const;  // that are not removed yet
   unsigned set_aside_count() const;  // of all generations
   unsigned count() const { return static_cast<unsigned>(members_.size()); }
   // The lowest ones that no worker has.
@@ -109,7 +114,7 @@ class WorkerRoster {
   bool is_worth_waking() const;
 
  private:
-  enum class State { kIdle, kBusy, kParked, kLeaving };
+  enum class State { kIdle, kBusy, kParked, kLost, kLeaving };
   struct Member {
     std::shared_ptr<Worker> worker;
     Generation generation = 0;

@@ -89,6 +89,15 @@ class Line {
       line.on_finished(*workers[worker], sequence, result);
     });
   }
+  // The worker dies with the frame, which comes back as it was.
+  void lose(unsigned worker, Sequence sequence) {
+    stage::Job job;
+    job.sequence = sequence;
+    job.frame = stage::Frame(gst_buffer_new());
+    with([&](auto& line) {
+      line.on_lost(*workers[worker], std::move(job));
+    });
+  }
   void discard_head() {
     with([](auto& line) { line.discard_head(Cause::kDownstream); });
   }
@@ -201,6 +210,16 @@ TEST(FrameLine, AResultWhoseFrameHasLeftIsLate) {
   EXPECT_EQ(sut.workers[0]->abandoned, (Sequences{0}));
   sut.finish(0, 0);
   EXPECT_EQ(sut.sums().late_results(), 1U);
+}
+
+TEST(FrameLine, AWorkerThatIsLostGetsNothingMore) {
+  Line sut(2);
+  sut.add_frames(2);
+  sut.lose(1, 1);
+  sut.add_frames(1);
+  EXPECT_EQ(sut.workers[1]->jobs, (Sequences{1}));
+  sut.finish(0, 0);
+  EXPECT_EQ(sut.workers[0]->jobs, (Sequences{0, 1})) << "what came back first";
 }
 
 TEST(FrameLine, AWorkerIsNotTouchedForWhatItIsDoneWith) {

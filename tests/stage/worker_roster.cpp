@@ -12,7 +12,7 @@ using stage::Worker;
 using stage::WorkerRoster;
 using std::chrono::microseconds;
 
-// Does nothing: a roster calls number() alone.
+// Does nothing: a roster calls number() and has_ended() alone.
 class NumberedWorker final : public Worker {
  public:
   explicit NumberedWorker(unsigned number) : number_(number) {}
@@ -23,6 +23,9 @@ class NumberedWorker final : public Worker {
   }
   void abandon(core::Sequence) override { FAIL(); }
   void flush() override { FAIL(); }
+  bool has_ended() const override { return is_dead; }
+
+  bool is_dead = false;
 
  private:
   const unsigned number_;
@@ -249,6 +252,50 @@ TEST(WorkerRoster, ABusyOneThatIsRemovedLeavesWhenItHasGivenItsJobBack) {
   sut.on_finished(*gone);
   EXPECT_EQ(sut.leaving(), Taken{gone});
   EXPECT_EQ(sut.idle_count(), 0U);
+}
+
+TEST(WorkerRoster, OneThatIsLostGetsNoOtherJobAndASpareWorks) {
+  WorkerRoster sut = new_roster(1);
+  const auto spare = new_worker(1);
+  sut.add(spare, sut.generation());
+  const std::shared_ptr<Worker> lost = take(sut);
+  sut.on_lost(*lost);
+  EXPECT_EQ(take_all(sut), Taken{spare});
+  EXPECT_EQ(sut.lost_count(), 1U);
+  EXPECT_FALSE(sut.has_leaving()) << "its end is not known yet";
+  sut.remove(*lost);
+  EXPECT_EQ(sut.leaving(), Taken{lost});
+  EXPECT_EQ(sut.lost_count(), 0U);
+}
+
+TEST(WorkerRoster, OneThatIsLostAfterItsEndWasToldLeaves) {
+  WorkerRoster sut = new_roster(1);
+  const std::shared_ptr<Worker> lost = take(sut);
+  sut.remove(*lost);
+  sut.on_lost(*lost);
+  EXPECT_EQ(sut.leaving(), Taken{lost});
+}
+
+TEST(WorkerRoster, OneThatEndedBeforeItCameLeaves) {
+  WorkerRoster sut = new_roster(1);
+  take(sut);
+  sut.resize(2);
+  const auto dead = std::make_shared<NumberedWorker>(1);
+  dead->is_dead = true;
+  sut.add(dead, sut.generation());
+  EXPECT_EQ(take(sut), nullptr);
+  EXPECT_EQ(sut.leaving(), Taken{dead});
+}
+
+TEST(WorkerRoster, OfTheFirstOnesTheDeadLeave) {
+  const auto dead = std::make_shared<NumberedWorker>(0);
+  const auto alive = new_worker(1);
+  dead->is_dead = true;
+  WorkerRoster sut;
+  sut.set({dead, alive});
+  EXPECT_EQ(sut.size(), 2U);
+  EXPECT_EQ(take_all(sut), Taken{alive});
+  EXPECT_EQ(sut.leaving(), Taken{dead});
 }
 
 TEST(WorkerRoster, NumbersAreFreeWhenTheirWorkerIsForgotten) {
