@@ -224,6 +224,7 @@ bool Dispatcher::query_downstream(core::Sequence sequence, GstQuery* query,
 bool Dispatcher::on_worker_gone(const Worker& worker) {
   const Section section(wakes_);
   const bool was_useful = workers_.has_finished(worker);
+  line_.on_worker_gone(worker);
   workers_.remove(worker);
   staffing_.on_death(was_useful, steady_clock::now());
   return staffing_.is_exhausted();
@@ -245,6 +246,11 @@ void Dispatcher::end_orders() {
   const Section section(wakes_);
   are_orders_over_ = true;
   wakes_.wake_supervisor();
+}
+
+bool Dispatcher::are_orders_over() const {
+  const Section section(wakes_);
+  return are_orders_over_;
 }
 
 void Dispatcher::add_worker(std::shared_ptr<Worker> worker,
@@ -276,16 +282,16 @@ void Dispatcher::replace_stage(const std::string& description) {
   staffing_.replace_stage(description);
 }
 
-void Dispatcher::offer_workers(WorkerList workers) {
+WorkerRoster::Generation Dispatcher::offer_workers(const WorkerList& workers) {
   const Section section(wakes_);
-  workers_.remove_next_generation();
-  for (auto& worker : workers)
-    workers_.add(std::move(worker), workers_.generation() + 1);
+  wakes_.wake_supervisor();
+  return workers_.offer(workers);
 }
 
-void Dispatcher::begin_generation() {
+bool Dispatcher::begin_generation(WorkerRoster::Generation generation,
+                                  bool is_per_stream) {
   const Section section(wakes_);
-  line_.begin_generation();
+  return line_.begin_generation(generation, is_per_stream);
 }
 
 std::vector<unsigned> Dispatcher::free_numbers(unsigned count) const {

@@ -87,6 +87,7 @@ class Dispatcher final : public WorkerListener, public OrderedQuery {
   // The supervisor's. Nothing: it has nothing more to do.
   std::optional<Orders> wait_for_orders();
   void end_orders();
+  bool are_orders_over() const;
   void add_worker(std::shared_ptr<Worker> worker,
                   WorkerRoster::Generation generation);
   // One could not be made. Whether that were too many.
@@ -99,8 +100,10 @@ class Dispatcher final : public WorkerListener, public OrderedQuery {
   // The stage is to be replaced: an order. Its workers wait, as the next
   // generation, until begin_generation(), on the sink pad's streaming thread.
   void replace_stage(const std::string& description);
-  void offer_workers(WorkerList workers);
-  void begin_generation();
+  WorkerRoster::Generation offer_workers(const WorkerList& workers);
+  // False: others have been offered since.
+  bool begin_generation(WorkerRoster::Generation generation,
+                        bool is_per_stream);
   std::vector<unsigned> free_numbers(unsigned count) const;
 
   // Originals that had to be copied before they came here.

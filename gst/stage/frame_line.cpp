@@ -60,7 +60,8 @@ void FrameLine::start() {
   sums_ = core::FrameSums();
   flow_ = GST_FLOW_OK;
   is_stopped_ = is_flushing_ = is_per_stream_ = false;
-  awaits_key_unit_ = is_given_up_ = false;
+  awaits_key_unit_ = earlier_awaits_key_unit_ = has_asked_key_unit_ = false;
+  is_given_up_ = false;
   generation_begin_ = window_.next();
 }
 
@@ -83,7 +84,7 @@ std::vector<EventPtr> FrameLine::finish_flush() {
         entry.kind == LineEntry::Kind::kEvent)
       events.push_back(std::move(entry.event));
   discard_all(core::Cause::kFlush);
-  awaits_key_unit_ = false;
+  awaits_key_unit_ = earlier_awaits_key_unit_ = has_asked_key_unit_ = false;
   flow_ = GST_FLOW_OK;
   is_flushing_ = false;
   return events;
@@ -260,15 +261,15 @@ bool FrameLine::assign(LineEntry& entry, unsigned& awake) {
   if (entry.kind == LineEntry::Kind::kStageQuestion &&
       entry.record.sequence != window_.base())
     return false;
+  // All of those that it was for have died.
+  if (entry.generation != workers_.generation() &&
+      !workers_.has_any(entry.generation))
+    entry.generation = workers_.generation();
   if (is_key_unit_missing(entry)) {
     lose(entry, core::Cause::kWorkerLost);
     return true;
   }
   if (awake == 0 && is_left_waiting(entry)) return false;
-  // All of those that it was for have died.
-  if (entry.generation != workers_.generation() &&
-      !workers_.has_any(entry.generation))
-    entry.generation = workers_.generation();
   const core::MonotonicTime now = steady_clock::now();
   std::shared_ptr<Worker> worker =
       workers_.take_idle(entry.generation, entry.record.sequence, now);
@@ -353,7 +354,7 @@ void FrameLine::on_lost(const Worker& worker, Job job) {
   // It may be what the others wait for to choose their caps.
   entry->sticky->epoch()->pass_on();
   if (is_frame) ++waiting_frames_;
-  if (is_per_stream_) awaits_key_unit_ = true;
+  if (entry->is_per_stream) await_key_unit(*entry);
   if (entry->deaths >= kDeathsOfPoison)
     staffing_.tell({.kind = StaffingNews::Kind::kPoison,
                     .worker = worker.number(),
@@ -376,10 +377,18 @@ void FrameLine::lose(LineEntry& entry, core::Cause cause) {
   if (entry.record.sequence == window_.base()) wakes_.wake_output();
 }
 
+void FrameLine::await_key_unit(const LineEntry& entry) {
+  (entry.generation == workers_.generation() ? awaits_key_unit_
+                                             : earlier_awaits_key_unit_) = true;
+}
+
 bool FrameLine::is_key_unit_missing(const LineEntry& entry) {
-  if (!awaits_key_unit_ || entry.kind != LineEntry::Kind::kFrame) return false;
+  bool& is_awaited = entry.generation == workers_.generation()
+                         ? awaits_key_unit_
+                         : earlier_awaits_key_unit_;
+  if (!is_awaited || entry.kind != LineEntry::Kind::kFrame) return false;
   if (!entry.frame.has_flag(GST_BUFFER_FLAG_DELTA_UNIT)) {
-    awaits_key_unit_ = has_asked_key_unit_ = false;
+    is_awaited = has_asked_key_unit_ = false;
     return false;
   }
   if (!std::exchange(has_asked_key_unit_, true))
@@ -388,12 +397,21 @@ bool FrameLine::is_key_unit_missing(const LineEntry& entry) {
   return true;
 }
 
-void FrameLine::begin_generation() {
-  staffing_.begin_generation();
+// With what it had done so far its state is lost.
+void FrameLine::on_worker_gone(const Worker& worker) {
+  if (is_per_stream_ && workers_.is_idle(worker)) awaits_key_unit_ = true;
+}
+
+bool FrameLine::begin_generation(WorkerRoster::Generation generation,
+                                 bool is_per_stream) {
+  if (!staffing_.begin_generation(generation)) return false;
+  set_per_stream(is_per_stream);
   generation_begin_ = window_.next();
-  if (is_per_stream_) awaits_key_unit_ = true;
+  earlier_awaits_key_unit_ = awaits_key_unit_;
+  awaits_key_unit_ = is_per_stream;
   is_given_up_ = false;
   end_earlier_generations();
+  return true;
 }
 
 void FrameLine::end_earlier_generations() {

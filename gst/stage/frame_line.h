@@ -78,11 +78,16 @@ class FrameLine {
   // The worker died with the job. Another one gets what it had, unless it ended
   // two of them.
   void on_lost(const Worker& worker, Job job);
+  // The host was told of the end of a worker, which is still on the roster.
+  void on_worker_gone(const Worker& worker);
   // A worker has come, or there may be more of them to work.
   void on_worker_added() { assign(); }
   void review(core::MonotonicTime now);
-  // The workers of the next generation do what comes from now on.
-  void begin_generation();
+  // The workers that were offered as this generation do what comes from now on,
+  // for which the stage is `is_per_stream` or not. False: others have been
+  // offered since.
+  bool begin_generation(WorkerRoster::Generation generation,
+                        bool is_per_stream);
   // No more workers come: nothing waits for one any longer.
   void give_up();
   // A frame waits for a running worker although another one is idle.
@@ -130,6 +135,7 @@ class FrameLine {
   void lose(LineEntry& entry, core::Cause cause);
   void end_earlier_generations();
   bool may_be_stalled(const LineEntry& head) const;
+  void await_key_unit(const LineEntry& entry);
   bool is_key_unit_missing(const LineEntry& entry);
   bool is_left_waiting(const LineEntry& entry) const;
   bool has_to_keep_original(const LineEntry& entry) const;
@@ -156,6 +162,7 @@ class FrameLine {
   core::Sequence generation_begin_ = 0;  // the first of the present one
   // A stage with state was lost: what depends on earlier frames is of no use.
   bool awaits_key_unit_ = false;
+  bool earlier_awaits_key_unit_ = false;  // the earlier generation
   bool has_asked_key_unit_ = false;
   bool is_given_up_ = false;
   std::uint64_t bytes_in_flight_ = 0;

@@ -55,6 +55,7 @@ void Staffing::start() {
   not_before_.reset();
   surplus_since_.reset();
   news_.clear();
+  new_stage_.reset();
   given_up_.clear();
   deaths_ = 0;
   share_.resize(workers_.size());
@@ -142,11 +143,12 @@ void Staffing::replace_stage(const std::string& description) {
 }
 
 // It may do what the one before could not.
-void Staffing::begin_generation() {
+bool Staffing::begin_generation(WorkerRoster::Generation generation) {
+  if (!workers_.begin_generation(generation)) return false;
   restarts_.reset();
   stalls_.reset();
   not_before_.reset();
-  workers_.begin_generation();
+  return true;
 }
 
 // ---- Orders ----------------------------------------------------------------
@@ -170,6 +172,7 @@ void Staffing::order_kills(Orders& orders, MonotonicTime now) {
   std::vector<core::Sequence> still_stuck;
   for (const WorkerRoster::Busy& busy : workers_.busy()) {
     if (!timeout) break;
+    if (busy.worker->has_ended()) continue;
     if (std::find(given_up_.begin(), given_up_.end(), busy.sequence) !=
         given_up_.end()) {
       still_stuck.push_back(busy.sequence);
@@ -203,10 +206,12 @@ void Staffing::order_one_more(Orders& orders, MonotonicTime now) {
   if (is_exhausted() || workers_.count() >= most()) return;
   const MonotonicTime fresh_since = now - kComesBack;
   // One that is lost is replaced when on_death() has said from when on.
-  unsigned there = workers_.active_count() + workers_.parked_count() +
-                   workers_.lost_count();
+  unsigned there =
+      workers_.active_count() + workers_.parked_count() + workers_.lost_count();
   for (const WorkerRoster::Busy& busy : workers_.busy()) {
-    if (!busy.is_set_aside || busy.set_aside_at <= fresh_since) continue;
+    if (!busy.is_set_aside || busy.is_removed ||
+        busy.set_aside_at <= fresh_since)
+      continue;
     ++there;
     take_earlier(orders.next, busy.set_aside_at + kComesBack);
   }

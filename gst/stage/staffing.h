@@ -121,7 +121,8 @@ class Staffing {
 
   // Its workers are to be made; begin_generation() when they take over.
   void replace_stage(const std::string& description);
-  void begin_generation();
+  // False: another one is to replace it.
+  bool begin_generation(WorkerRoster::Generation generation);
 
   // The supervisor's.
   Orders give_orders(core::MonotonicTime now);

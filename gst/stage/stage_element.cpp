@@ -183,6 +183,7 @@ bool StageElement::open() {
     thread_culprit_.clear();
   }
   workers_->interrupt(false);
+  prototype_.confirm(prototype_.description());
   if (!build_workers(settings())) return false;
   dispatcher_->start(workers_->all(), workers_->reports());
   dispatcher_->set_per_stream(is_per_stream_);
@@ -256,7 +257,7 @@ void StageElement::finish_close() {
   workers_->finish_close();
   {
     const std::lock_guard lock(mutex_);
-    offered_.reset();
+    offer_.reset();
     has_offer_ = false;
   }
   account_.reset();
@@ -597,17 +598,17 @@ std::optional<Problem> StageElement::check_stage(
       recognise(now, std::get<ParsedStage>(parsed).facts);
   if (verdict.is_per_stream && names_several(now))
     return several_workers(now, verdict.reason);
-  const std::lock_guard lock(mutex_);
-  is_offered_per_stream_ = verdict.is_per_stream;
+  is_checked_per_stream_ = verdict.is_per_stream;
   return std::nullopt;
 }
 
 void StageElement::on_stage_made(const std::string& description,
+                                 WorkerRoster::Generation generation,
                                  std::shared_ptr<Worker> first) {
   prototype_.confirm(description);
   {
     const std::lock_guard lock(mutex_);
-    offered_ = std::move(first);
+    offer_ = {generation, std::move(first), is_checked_per_stream_};
     has_offer_ = true;
   }
   messages_.post_replaced(description);
@@ -625,19 +626,19 @@ void StageElement::on_stage_not_made(const std::string& description,
 // On the sink pad's streaming thread, between two frames. Frames that came
 // before are done by the workers of the stage before.
 void StageElement::adopt_stage() {
-  std::shared_ptr<Worker> first;
+  std::optional<Offer> offer;
   {
     const std::lock_guard lock(mutex_);
     has_offer_ = false;
-    first = std::exchange(offered_, nullptr);
-    is_recognised_per_stream_ = is_offered_per_stream_;
+    offer = std::exchange(offer_, std::nullopt);
   }
-  if (!first) return;
-  workers_->lead(*first);
-  is_per_stream_ = is_recognised_per_stream_ || is_media_per_stream_;
-  dispatcher_->set_per_stream(is_per_stream_);
+  if (!offer) return;
+  const bool is_per_stream = offer->is_per_stream || is_media_per_stream_;
+  if (!dispatcher_->begin_generation(offer->generation, is_per_stream)) return;
+  workers_->lead(*offer->first);
+  is_recognised_per_stream_ = offer->is_per_stream;
+  is_per_stream_ = is_per_stream;
   apply_staffing();
-  dispatcher_->begin_generation();
   open_epoch(sticky_->caps());
 }
 

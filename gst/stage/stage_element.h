@@ -115,6 +115,7 @@ class StageElement final : private WorkersHost, private Supervisor::Host {
   void on_not_made(const Problem& problem, bool is_exhausted) override;
   std::optional<Problem> check_stage(const std::string& description) override;
   void on_stage_made(const std::string& description,
+                     WorkerRoster::Generation generation,
                      std::shared_ptr<Worker> first) override;
   void on_stage_not_made(const std::string& description,
                          const Problem& problem) override;
@@ -160,9 +161,15 @@ class StageElement final : private WorkersHost, private Supervisor::Host {
   mutable std::mutex mutex_;
   Settings settings_;           // under mutex_
   std::string thread_culprit_;  // under mutex_
-  // Of a stage that waits to take over; under mutex_.
-  std::shared_ptr<Worker> offered_;
-  bool is_offered_per_stream_ = false;
+  // A stage that waits to take over.
+  struct Offer {
+    WorkerRoster::Generation generation = 0;
+    std::shared_ptr<Worker> first;
+    bool is_per_stream = false;
+  };
+  std::optional<Offer> offer_;  // under mutex_
+
+  bool is_checked_per_stream_ = false;  // of the supervisor's thread
 
   std::atomic<bool> has_posted_error_{false};
   std::atomic<bool> needs_reconfigure_{false};

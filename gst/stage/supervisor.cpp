@@ -8,7 +8,7 @@
 namespace dispatch::stage {
 
 void Supervisor::start(std::string description) {
-  description_ = std::move(description);
+  descriptions_ = {{0, std::move(description)}};
   thread_ = std::thread([this] { run(); });
   pthread_setname_np(thread_.native_handle(), "gd:supervisor");
 }
@@ -41,8 +41,10 @@ void Supervisor::carry_out(const Orders& orders) {
 
 void Supervisor::make_one(unsigned number,
                           WorkerRoster::Generation generation) {
-  Workers::Made made = workers_.make(description_, number);
+  descriptions_.erase(descriptions_.begin(), descriptions_.find(generation));
+  Workers::Made made = workers_.make(descriptions_.at(generation), number);
   if (const auto* problem = std::get_if<Problem>(&made)) {
+    if (dispatcher_.are_orders_over()) return;  // interrupted
     host_.on_not_made(*problem, dispatcher_.on_not_made());
     return;
   }
@@ -56,17 +58,14 @@ void Supervisor::replace_stage(const std::string& description) {
   WorkerList made;
   if (!problem) problem = make_all(description, made);
   if (problem) {
-    for (const auto& worker : made) {
-      workers_.let_go(*worker);
-      dispatcher_.forget_worker(*worker);
-    }
+    for (const auto& worker : made) workers_.let_go(*worker);
+    if (dispatcher_.are_orders_over()) return;  // interrupted
     host_.on_stage_not_made(description, *problem);
     return;
   }
-  description_ = description;
-  const std::shared_ptr<Worker> first = made.front();
-  dispatcher_.offer_workers(std::move(made));
-  host_.on_stage_made(description, first);
+  const WorkerRoster::Generation generation = dispatcher_.offer_workers(made);
+  descriptions_[generation] = description;
+  host_.on_stage_made(description, generation, made.front());
 }
 
 // As many as work now, so that nothing has to grow again.

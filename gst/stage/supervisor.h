@@ -13,6 +13,7 @@
 // before in force.
 #pragma once
 
+#include <map>
 #include <string>
 #include <thread>
 
@@ -34,8 +35,10 @@ class Supervisor {
     // Whether this description can replace the stage at all.
     virtual std::optional<Problem> check_stage(
         const std::string& description) = 0;
-    // Its workers are there, and wait for Dispatcher::begin_generation().
+    // Its workers are there, and wait for Dispatcher::begin_generation(). What
+    // was made before, and waits, is not waited for any more.
     virtual void on_stage_made(const std::string& description,
+                               WorkerRoster::Generation generation,
                                std::shared_ptr<Worker> first) = 0;
     virtual void on_stage_not_made(const std::string& description,
                                    const Problem& problem) = 0;
@@ -65,7 +68,8 @@ class Supervisor {
   Workers& workers_;
   Host& host_;
   std::thread thread_;
-  std::string description_;  // of the thread
+  // Of the thread: of each generation since the present one.
+  std::map<WorkerRoster::Generation, std::string> descriptions_;
 };
 
 }  // namespace dispatch::stage

@@ -10,7 +10,7 @@ namespace dispatch::stage {
 
 void WorkerRoster::set(WorkerList workers) {
   size_ = static_cast<unsigned>(workers.size());
-  generation_ = 0;
+  generation_ = last_offered_ = 0;
   idle_.clear();
   members_.clear();
   for (const auto& worker : workers) add(worker, generation_);
@@ -25,11 +25,16 @@ WorkerList WorkerRoster::all() const {
 }
 
 void WorkerRoster::add(std::shared_ptr<Worker> worker, Generation generation) {
-  const State state = worker->has_ended() ? State::kLeaving : State::kParked;
-  members_.push_back({.worker = std::move(worker),
-                      .generation = generation,
-                      .state = state});
+  insert(std::move(worker), generation);
+  if (generation != generation_) members_.back().state = State::kLeaving;
   fill();
+}
+
+void WorkerRoster::insert(std::shared_ptr<Worker> worker,
+                          Generation generation) {
+  const State state = worker->has_ended() ? State::kLeaving : State::kParked;
+  members_.push_back(
+      {.worker = std::move(worker), .generation = generation, .state = state});
 }
 
 void WorkerRoster::remove(const Worker& worker) {
@@ -115,18 +120,20 @@ void WorkerRoster::fill() {
     }
 }
 
-void WorkerRoster::begin_generation() {
-  ++generation_;
-  idle_.clear();
-  for (const Member& member : members_)
-    if (is_current(member) && member.state == State::kIdle)
-      idle_.push_back(member.worker);
-  fill();
-}
-
-void WorkerRoster::remove_next_generation() {
+WorkerRoster::Generation WorkerRoster::offer(const WorkerList& workers) {
   for (Member& member : members_)
     if (member.generation > generation_) member.state = State::kLeaving;
+  ++last_offered_;
+  for (const auto& worker : workers) insert(worker, last_offered_);
+  return last_offered_;
+}
+
+bool WorkerRoster::begin_generation(Generation generation) {
+  if (generation != last_offered_) return false;
+  generation_ = generation;
+  idle_.clear();
+  fill();
+  return true;
 }
 
 bool WorkerRoster::has_any(Generation generation) const {
@@ -187,7 +194,8 @@ std::shared_ptr<Worker> WorkerRoster::take_idle(Generation generation,
   } else {
     const auto place =
         std::find_if(members_.begin(), members_.end(), [&](const Member& each) {
-          return each.generation == generation && each.state == State::kIdle;
+          return each.generation == generation &&
+                 (each.state == State::kIdle || each.state == State::kParked);
         });
     if (place == members_.end()) return nullptr;
     member = &*place;
@@ -231,9 +239,14 @@ void WorkerRoster::on_lost(const Worker& worker) {
   Member* const member = find(worker);
   if (member == nullptr || member->state != State::kBusy) return;
   member->is_set_aside = false;
-  member->state = std::exchange(member->is_removed, false) ? State::kLeaving
-                                                           : State::kLost;
+  member->state =
+      std::exchange(member->is_removed, false) ? State::kLeaving : State::kLost;
   fill();
+}
+
+bool WorkerRoster::is_idle(const Worker& worker) const {
+  return std::any_of(idle_.begin(), idle_.end(),
+                     [&](const auto& idle) { return idle.get() == &worker; });
 }
 
 bool WorkerRoster::has_finished(const Worker& worker) const {
@@ -254,15 +267,14 @@ std::optional<WorkerRoster::Busy> WorkerRoster::set_aside(
 }
 
 WorkerRoster::Busy WorkerRoster::to_busy(const Member& member) {
-  return {member.worker, member.sequence, member.since, member.is_set_aside,
-          member.set_aside_at};
+  return {member.worker,       member.sequence,     member.since,
+          member.is_set_aside, member.set_aside_at, member.is_removed};
 }
 
 std::vector<WorkerRoster::Busy> WorkerRoster::busy() const {
   std::vector<Busy> busy;
   for (const Member& member : members_)
-    if (member.state == State::kBusy && !member.is_removed)
-      busy.push_back(to_busy(member));
+    if (member.state == State::kBusy) busy.push_back(to_busy(member));
   return busy;
 }
 

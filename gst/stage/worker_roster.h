@@ -45,8 +45,8 @@ class WorkerRoster {
   void clear() { set({}); }
   WorkerList all() const;
 
-  // A new worker, parked unless it has work to do. One of a generation that has
-  // not begun waits for that; one that has ended meanwhile is leaving.
+  // A new worker of the present generation, parked unless it has work to do.
+  // It is leaving if it has ended meanwhile, or that is an earlier one by now.
   void add(std::shared_ptr<Worker> worker, Generation generation);
   // It has ended, or is to: it gets no job any more. It is leaving when it has
   // none.
@@ -65,10 +65,12 @@ class WorkerRoster {
   unsigned size() const { return size_; }
 
   Generation generation() const { return generation_; }
-  // The workers of the next generation take over.
-  void begin_generation();
-  // Those of the next generation are not wanted after all.
-  void remove_next_generation();
+  // The workers of the next generation, which wait for it to begin. Those that
+  // were offered before, and still wait, are leaving.
+  Generation offer(const WorkerList& workers);
+  // The workers that were offered as this generation take over. False: others
+  // have been offered since.
+  bool begin_generation(Generation generation);
   bool has_any(Generation generation) const;
   // Nothing is left that needs a worker of an earlier generation.
   void end_earlier_generations();
@@ -91,12 +93,15 @@ class WorkerRoster {
     core::MonotonicTime since;
     bool is_set_aside;
     core::MonotonicTime set_aside_at;
+    bool is_removed;  // it goes when it is done
   };
   // Nobody waits for the job of `worker` any more: another one takes its place.
   // Nothing if it has none, or is set aside.
   std::optional<Busy> set_aside(const Worker& worker, core::MonotonicTime now);
   std::vector<Busy> busy() const;
 
+  // One of the present generation that works and has no job.
+  bool is_idle(const Worker& worker) const;
   // Whether its stage has ever finished a job.
   bool has_finished(const Worker& worker) const;
 
@@ -104,7 +109,7 @@ class WorkerRoster {
   unsigned idle_count() const { return static_cast<unsigned>(idle_.size()); }
   unsigned active_count() const;  // idle or busy, not set aside
   unsigned parked_count() const;
-  unsigned lost_count() const;  // that are not removed yet
+  unsigned lost_count() const;       // that are not removed yet
   unsigned set_aside_count() const;  // of all generations
   unsigned count() const { return static_cast<unsigned>(members_.size()); }
   // The lowest ones that no worker has.
@@ -133,6 +138,7 @@ class WorkerRoster {
     return member.generation == generation_;
   }
   unsigned count(State state) const;
+  void insert(std::shared_ptr<Worker> worker, Generation generation);
   void put(Member& member);
   void fill();
 
@@ -140,6 +146,7 @@ class WorkerRoster {
   WorkerList idle_;  // of the present generation; taken from the back
   unsigned size_ = 0;
   Generation generation_ = 0;
+  Generation last_offered_ = 0;
   core::WakePolicy wake_policy_;
 };
 

@@ -69,6 +69,21 @@ class Line {
         line.add_frame(stage::Frame(gst_buffer_new()), kBytes, sticky_);
       });
   }
+  // One that depends on earlier ones.
+  void add_delta() {
+    GstBuffer* buffer = gst_buffer_new();
+    GST_BUFFER_FLAG_SET(buffer, GST_BUFFER_FLAG_DELTA_UNIT);
+    with([&](auto& line) {
+      line.add_frame(stage::Frame(buffer), kBytes, sticky_);
+    });
+  }
+  // Another worker does what comes from now on.
+  void replace_workers(bool is_per_stream) {
+    workers.push_back(std::make_shared<NotingWorker>(workers.size()));
+    const Section section(wakes_);
+    const auto generation = roster_.offer({workers.back()});
+    EXPECT_TRUE(sut_.begin_generation(generation, is_per_stream));
+  }
   void add_event(GstEvent* event) {
     with([&](auto& line) { line.add_event(stage::EventPtr(event), sticky_); });
   }
@@ -94,9 +109,7 @@ class Line {
     stage::Job job;
     job.sequence = sequence;
     job.frame = stage::Frame(gst_buffer_new());
-    with([&](auto& line) {
-      line.on_lost(*workers[worker], std::move(job));
-    });
+    with([&](auto& line) { line.on_lost(*workers[worker], std::move(job)); });
   }
   void discard_head() {
     with([](auto& line) { line.discard_head(Cause::kDownstream); });
@@ -220,6 +233,31 @@ TEST(FrameLine, AWorkerThatIsLostGetsNothingMore) {
   EXPECT_EQ(sut.workers[1]->jobs, (Sequences{1}));
   sut.finish(0, 0);
   EXPECT_EQ(sut.workers[0]->jobs, (Sequences{0, 1})) << "what came back first";
+}
+
+TEST(FrameLine, AStageWithStateThatDiedIdleGoesOnAtAKeyFrame) {
+  Line sut(1);
+  sut.with([](auto& line) { line.set_per_stream(true); });
+  sut.with([&](auto& line) { line.on_worker_gone(*sut.workers[0]); });
+  sut.add_delta();
+  EXPECT_TRUE(sut.workers[0]->jobs.empty());
+  sut.add_frames(1);
+  sut.finish(0, 1);
+  sut.add_delta();
+  EXPECT_EQ(sut.workers[0]->jobs, (Sequences{1, 2}));
+}
+
+TEST(FrameLine, AStageThatIsReplacedDoesWhatDependsOnWhatItDid) {
+  Line sut(1);
+  sut.with([](auto& line) { line.set_per_stream(true); });
+  sut.add_frames(1);
+  sut.add_delta();
+  sut.replace_workers(/*is_per_stream=*/true);
+  sut.add_delta();
+  sut.add_frames(1);
+  sut.finish(0, 0);
+  EXPECT_EQ(sut.workers[0]->jobs, (Sequences{0, 1}));
+  EXPECT_EQ(sut.workers[1]->jobs, (Sequences{3}));
 }
 
 TEST(FrameLine, AWorkerIsNotTouchedForWhatItIsDoneWith) {

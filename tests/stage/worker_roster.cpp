@@ -248,7 +248,8 @@ TEST(WorkerRoster, ABusyOneThatIsRemovedLeavesWhenItHasGivenItsJobBack) {
   const std::shared_ptr<Worker> gone = take(sut);
   sut.remove(*gone);
   EXPECT_FALSE(sut.has_leaving());
-  EXPECT_TRUE(sut.busy().empty());
+  ASSERT_EQ(sut.busy().size(), 1U);
+  EXPECT_TRUE(sut.busy().front().is_removed);
   sut.on_finished(*gone);
   EXPECT_EQ(sut.leaving(), Taken{gone});
   EXPECT_EQ(sut.idle_count(), 0U);
@@ -313,10 +314,10 @@ TEST(WorkerRoster, NumbersAreFreeWhenTheirWorkerIsForgotten) {
 TEST(WorkerRoster, TheNextGenerationWaitsUntilItBegins) {
   WorkerRoster sut = new_roster(1);
   const auto next = new_worker(1);
-  sut.add(next, sut.generation() + 1);
+  const WorkerRoster::Generation generation = sut.offer({next});
   EXPECT_EQ(sut.parked_count(), 0U);
   const std::shared_ptr<Worker> former = sut.all().front();
-  sut.begin_generation();
+  EXPECT_TRUE(sut.begin_generation(generation));
   EXPECT_EQ(take_all(sut), Taken{next});
   EXPECT_EQ(sut.take_idle(sut.generation() - 1, 0, kNow), former);
 }
@@ -324,8 +325,7 @@ TEST(WorkerRoster, TheNextGenerationWaitsUntilItBegins) {
 TEST(WorkerRoster, EarlierGenerationsLeaveWhenTheyAreDone) {
   WorkerRoster sut = new_roster(2);
   const std::shared_ptr<Worker> busy = take(sut);
-  sut.add(new_worker(2), sut.generation() + 1);
-  sut.begin_generation();
+  sut.begin_generation(sut.offer({new_worker(2)}));
   sut.end_earlier_generations();
   EXPECT_EQ(sut.leaving().size(), 1U);
   EXPECT_FALSE(sut.has_any(sut.generation() - 1));
@@ -333,13 +333,38 @@ TEST(WorkerRoster, EarlierGenerationsLeaveWhenTheyAreDone) {
   EXPECT_EQ(sut.leaving().size(), 2U);
 }
 
-TEST(WorkerRoster, ANextGenerationThatIsNotWantedLeaves) {
+TEST(WorkerRoster, OnlyTheLastGenerationThatIsOfferedBegins) {
   WorkerRoster sut = new_roster(1);
   const auto next = new_worker(1);
-  sut.add(next, sut.generation() + 1);
-  sut.remove_next_generation();
+  const auto later = new_worker(2);
+  const WorkerRoster::Generation former = sut.offer({next});
+  const WorkerRoster::Generation latter = sut.offer({later});
   EXPECT_EQ(sut.leaving(), Taken{next});
-  EXPECT_EQ(sut.idle_count(), 1U);
+  EXPECT_FALSE(sut.begin_generation(former));
+  EXPECT_EQ(sut.idle_count(), 1U) << "the one that there was at first";
+  EXPECT_TRUE(sut.begin_generation(latter));
+  EXPECT_EQ(take_all(sut), Taken{later});
+}
+
+TEST(WorkerRoster, OneThatComesForAnEarlierGenerationLeaves) {
+  WorkerRoster sut = new_roster(1);
+  const WorkerRoster::Generation before = sut.generation();
+  sut.begin_generation(sut.offer({new_worker(1)}));
+  const auto belated = new_worker(2);
+  sut.add(belated, before);
+  EXPECT_EQ(sut.leaving(), Taken{belated});
+}
+
+TEST(WorkerRoster, ASpareOfAnEarlierGenerationWorksForOneThatIsLost) {
+  WorkerRoster sut = new_roster(1);
+  const auto spare = new_worker(1);
+  const WorkerRoster::Generation before = sut.generation();
+  sut.add(spare, before);
+  const std::shared_ptr<Worker> lost = take(sut);
+  sut.begin_generation(sut.offer({new_worker(2)}));
+  sut.on_lost(*lost);
+  EXPECT_TRUE(sut.has_any(before));
+  EXPECT_EQ(sut.take_idle(before, 0, kNow), spare);
 }
 
 }  // namespace
