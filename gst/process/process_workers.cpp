@@ -153,7 +153,6 @@ ProcessWorkerSetup ProcessWorkers::make_setup(
   slots_.set_pages(now.huge_pages ? os::Pages::kHuge : os::Pages::kNormal);
   slots_.set_input_class(now.allow_in_place ? protocol::SlotClass::kInPlace
                                             : protocol::SlotClass::kInput);
-  // What has been set already is called back at once.
   prototype_.attach(this, [this](const std::string& element,
                                  const std::string& property,
                                  const GValue* value) {
@@ -168,16 +167,30 @@ ProcessWorkerSetup ProcessWorkers::make_setup(
   return setup;
 }
 
+// What has been set so far on the stage that there is now: nothing of one that
+// it has replaced.
+std::vector<ProcessWorkerSetup::Property> ProcessWorkers::set_on_stage() {
+  std::vector<ProcessWorkerSetup::Property> properties;
+  prototype_.attach(&properties,
+                    [&](const std::string& element, const std::string& property,
+                        const GValue* value) {
+                      g_autofree gchar* text = gst_value_serialize(value);
+                      if (text != nullptr)
+                        properties.push_back({element, property, text});
+                    });
+  prototype_.detach(&properties);
+  return properties;
+}
+
 void ProcessWorkers::set_on_all(const ProcessWorkerSetup::Property& property) {
   std::vector<std::shared_ptr<ProcessWorker>> workers;
   {
     const std::lock_guard lock(mutex_);
-    std::erase_if(properties_, [&](const auto& earlier) {
-      return earlier.element == property.element &&
-             earlier.property == property.property;
+    std::erase_if(set_, [&](const Set& earlier) {
+      return earlier.property.element == property.element &&
+             earlier.property.property == property.property;
     });
-    properties_.push_back(property);
-    ++times_set_;
+    set_.push_back({property, ++times_set_});
     answers_.clear();
     workers = workers_;
   }
@@ -191,7 +204,8 @@ void ProcessWorkers::add(const std::shared_ptr<ProcessWorker>& worker,
   std::optional<core::MonotonicTime> base_time;
   {
     const std::lock_guard lock(mutex_);
-    if (times_set_ != times_set) missed = properties_;
+    for (const Set& each : set_)
+      if (each.times_set > times_set) missed.push_back(each.property);
     base_time = base_time_;
     workers_.push_back(worker);
   }
@@ -242,9 +256,9 @@ ProcessWorkers::Started ProcessWorkers::start_one(ProcessWorkerSetup setup,
                                                   std::uint64_t& times_set) {
   {
     const std::lock_guard lock(mutex_);
-    setup.properties = properties_;
     times_set = times_set_;
   }
+  setup.properties = set_on_stage();
   auto worker = ProcessWorker::start(shared_, setup, negotiation_);
   if (worker) return worker.take();
   return Problem{
@@ -385,7 +399,7 @@ void ProcessWorkers::finish_close() {
     const std::lock_guard lock(mutex_);
     workers.swap(workers_);
     is_open_ = false;
-    properties_.clear();
+    set_.clear();
     answers_.clear();
   }
   for (const auto& worker : workers) worker->begin_close();

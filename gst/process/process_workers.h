@@ -95,6 +95,7 @@ class ProcessWorkers final : public stage::Workers {
   void keep_until_answered(WorkerPtr worker);
   ProcessWorkerSetup make_setup(const stage::WorkersPlan& plan,
                                 std::vector<std::string> command);
+  std::vector<ProcessWorkerSetup::Property> set_on_stage();
   void set_on_all(const ProcessWorkerSetup::Property& property);
   void add(const std::shared_ptr<ProcessWorker>& worker,
            std::uint64_t times_set);
@@ -147,10 +148,15 @@ class ProcessWorkers final : public stage::Workers {
   std::optional<core::MonotonicTime> base_time_;  // under mutex_
   ProcessSettings settings_;                      // under mutex_
   std::vector<std::shared_ptr<ProcessWorker>> workers_;  // under mutex_
-  // What has been set on the stage so far, in that order, each once.
-  std::vector<ProcessWorkerSetup::Property> properties_;  // under mutex_
-  std::uint64_t times_set_ = 0;                           // under mutex_
-  mutable std::vector<CapsAnswer> answers_;               // under mutex_
+  // What has been set on the stage while there are workers, in that order, each
+  // once, for those that are being made.
+  struct Set {
+    ProcessWorkerSetup::Property property;
+    std::uint64_t times_set;  // with this one
+  };
+  std::vector<Set> set_;                     // under mutex_
+  std::uint64_t times_set_ = 0;              // under mutex_
+  mutable std::vector<CapsAnswer> answers_;  // under mutex_
 };
 
 }  // namespace dispatch::process

@@ -306,6 +306,15 @@ TEST(Staff, PropertiesAreThoseOfTheStageThatWasSetLast) {
   EXPECT_FALSE(has_own_bytes(sut.pull().get()));
 }
 
+TEST(Staff, WhatWasSetOnTheStageBeforeIsNotSetOnTheNextOne) {
+  Harness sut("stage=\"teststage name=t\" max-workers=1");
+  gst_child_proxy_set(GST_CHILD_PROXY(sut.element()), "stage::t::writes", TRUE,
+                      nullptr);
+  replace_stage(sut, "identity ! teststage name=t");
+  sut.push(0);
+  EXPECT_TRUE(has_own_bytes(sut.pull().get()));
+}
+
 TEST(Staff, WhatIsSetOnAStageThatFailsDoesNotTouchTheOneBefore) {
   Harness sut("stage=\"teststage name=t writes=true\" max-workers=1");
   set_stage(sut, "queue name=t");
