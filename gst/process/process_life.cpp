@@ -129,8 +129,7 @@ ProcessLife::End ProcessLife::end_locked(int pid, std::string how,
   if (!how_.empty()) how = how_;
   if (!problem_) {
     problem_ = {name_ + " (process " + std::to_string(pid) + ") " + how + ".",
-                "What it was working on is lost, and the stream ends. Its own "
-                "messages may say why; GST_DEBUG shows them here."};
+                "Its own messages may say why; GST_DEBUG shows them here."};
   }
   if (!log.empty()) problem_->way_out += " The last that it wrote:\n" + log;
   changed_.notify_all();

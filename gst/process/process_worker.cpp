@@ -330,7 +330,7 @@ void ProcessWorker::end_because(const std::string& violated_field) {
 
 bool ProcessWorker::kill(const std::string& why) {
   return lose(why, {name_ + " " + why + ", and was killed.",
-                    "What it was working on is lost, and the stream ends."});
+                    "See the properties 'stall-timeout' and 'restart-limit'."});
 }
 
 // One that is still there after a while hangs in the kernel: whoever waits for

@@ -271,10 +271,10 @@ void Dispatcher::forget_worker(const Worker& worker) {
   workers_.forget(worker);
 }
 
-void Dispatcher::give_up(GstFlowReturn flow) {
+bool Dispatcher::give_up(GstFlowReturn flow) {
   const Section section(wakes_);
   line_.take_flow(flow);
-  line_.give_up();
+  return line_.give_up();
 }
 
 void Dispatcher::replace_stage(const std::string& description) {

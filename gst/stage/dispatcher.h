@@ -94,8 +94,8 @@ class Dispatcher final : public WorkerListener, public OrderedQuery {
   bool on_not_made();
   void forget_worker(const Worker& worker);
   // No more workers are made: nothing waits for one any longer. `flow`: of all
-  // frames from now on.
-  void give_up(GstFlowReturn flow);
+  // frames from now on. False: that has been so before.
+  bool give_up(GstFlowReturn flow);
 
   // The stage is to be replaced: an order. Its workers wait, as the next
   // generation, until begin_generation(), on the sink pad's streaming thread.

@@ -195,6 +195,7 @@ void FrameLine::add_event(EventPtr event,
   if (!goes_through && concerns_stage(event.get()))
     prelude_.push_back(share(event.get()));
   entry.event = std::move(event);
+  if (is_given_up_) lose(entry, core::Cause::kNoWorkers);
   wakes_.wake_output();
   assign();
 }
@@ -213,6 +214,7 @@ core::Sequence FrameLine::add_stage_question(
   entry.allocation = new_allocation_like(query);
   entry.stage_question = &question;
   const core::Sequence sequence = entry.record.sequence;
+  if (is_given_up_) lose(entry, core::Cause::kNoWorkers);
   assign();
   return sequence;
 }
@@ -420,14 +422,15 @@ void FrameLine::end_earlier_generations() {
   wakes_.wake_supervisor();
 }
 
-void FrameLine::give_up() {
-  is_given_up_ = true;
+bool FrameLine::give_up() {
+  if (std::exchange(is_given_up_, true)) return false;
   wakes_.wake_output();
   for (core::Sequence s = window_.base(); s != window_.next(); ++s) {
     LineEntry& entry = *window_.find(s);
     if (entry.needs_worker() && !entry.is_taken)
       lose(entry, core::Cause::kNoWorkers);
   }
+  return true;
 }
 
 // ---- Out -------------------------------------------------------------------

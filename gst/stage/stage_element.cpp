@@ -565,11 +565,13 @@ void StageElement::on_not_made(const Problem& problem, bool is_exhausted) {
 
 void StageElement::on_exhausted(const Problem& problem) {
   const bool is_error = settings().on_exhausted == OnExhausted::kError;
-  dispatcher_->give_up(is_error ? GST_FLOW_ERROR : GST_FLOW_OK);
+  const bool is_news =
+      dispatcher_->give_up(is_error ? GST_FLOW_ERROR : GST_FLOW_OK);
   if (is_error) {
     fail(problem.message, problem.way_out);
     return;
   }
+  if (!is_news) return;
   GST_ELEMENT_WARNING(
       element_, RESOURCE, FAILED,
       ("The stage is left out from now on: %s", problem.message.c_str()),

@@ -260,6 +260,24 @@ TEST(FrameLine, AStageThatIsReplacedDoesWhatDependsOnWhatItDid) {
   EXPECT_EQ(sut.workers[1]->jobs, (Sequences{3}));
 }
 
+TEST(FrameLine, WithoutWorkersNothingWaitsForOne) {
+  Line sut(0);
+  sut.add_frames(1);
+  EXPECT_TRUE(sut.with([](auto& line) { return line.give_up(); }));
+  EXPECT_FALSE(sut.with([](auto& line) { return line.give_up(); }));
+  sut.add_frames(1);
+  sut.with([](auto& line) { line.set_per_stream(true); });
+  sut.add_event(custom());
+  stage::StageQuestion question;
+  sut.add(question);
+  for (Sequence s = 0; s < 4; ++s)
+    EXPECT_EQ(sut.with([&](auto& line) { return line.find(s)->lost; }),
+              Cause::kNoWorkers)
+        << "entry " << s;
+  sut.with([](auto& line) { line.begin_stop(); });
+  sut.with([](auto& line) { line.finish_stop(); });
+}
+
 TEST(FrameLine, AWorkerIsNotTouchedForWhatItIsDoneWith) {
   Line sut(1);
   sut.add_frames(1);
