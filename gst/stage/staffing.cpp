@@ -161,7 +161,9 @@ Orders Staffing::give_orders(MonotonicTime now) {
   order_fewer(orders, now);
   orders.let_go = workers_.leaving();
   order_one_more(orders, now);
-  take_earlier(orders.next, size_.next_look());
+  // It is not reviewed while nothing flows, and its time passes.
+  if (const auto look = size_.next_look(); look && *look > now)
+    take_earlier(orders.next, look);
   next_orders_ = orders.next;
   return orders;
 }

@@ -5,6 +5,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <chrono>
 #include <memory>
 #include <vector>
@@ -42,7 +43,7 @@ class NotingWorker final : public Worker {
 // A line that is open. Each call is a Section of its own.
 class Line {
  public:
-  explicit Line(unsigned count) {
+  explicit Line(unsigned count, unsigned max = 0) {
     std::vector<std::shared_ptr<Worker>> all;
     for (unsigned number = 0; number < count; ++number) {
       workers.push_back(std::make_shared<NotingWorker>(number));
@@ -50,7 +51,7 @@ class Line {
     }
     const Section section(wakes_);
     roster_.set(std::move(all));
-    staffing_.set_limits({.min = count, .max = count});
+    staffing_.set_limits({.min = count, .max = std::max(count, max)});
     staffing_.start();
     sut_.start();
     sut_.set_limits({.frames = 4, .bytes = 1000, .always_frames = 1});
@@ -113,6 +114,11 @@ class Line {
   }
   void discard_head() {
     with([](auto& line) { line.discard_head(Cause::kDownstream); });
+  }
+  // The supervisor asks.
+  stage::Orders give_orders(core::MonotonicTime now) {
+    const Section section(wakes_);
+    return staffing_.give_orders(now);
   }
   core::FrameSums sums() {
     return with([](auto& line) { return line.sums(); });
@@ -311,6 +317,16 @@ TEST(FrameLine, AWorkerThatIsDoneAfterAFlushGoesOnWithWhatCameThen) {
   sut.finish(0, 0);
   EXPECT_EQ(sut.workers[0]->jobs, (Sequences{0, 1}));
   EXPECT_EQ(sut.sums().late_results(), 0U) << "it was flushed, not late";
+}
+
+TEST(FrameLine, AFlushLetsTheSupervisorSleep) {
+  Line sut(1, /*max=*/2);
+  sut.add_frames(2);
+  EXPECT_TRUE(sut.give_orders(std::chrono::steady_clock::now()).next);
+  sut.with([](auto& line) { line.begin_flush(); });
+  const auto later = std::chrono::steady_clock::now() + std::chrono::hours(1);
+  EXPECT_FALSE(sut.give_orders(later).next);
+  sut.with([](auto& line) { line.finish_flush(); });
 }
 
 TEST(FrameLine, AStopRefusesWhatWaitsForAnAnswer) {
