@@ -184,9 +184,12 @@ bool OrderedOutput::keeps_caps(const StickyState& sticky) {
 core::Substitutes OrderedOutput::substitutes(const Frame& original,
                                              const StickyState& sticky) {
   core::Substitutes possible;
-  const CapsPtr output = sticky.epoch()->output_caps();
+  CapsPtr output = sticky.epoch()->output_caps();
+  // A new epoch, say of a stage that replaces another one, in which no copy has
+  // come to choose: downstream still takes what it has taken.
+  if (!output && caps_) output = share(caps_.get());
   possible.can_repeat = last_ && same_caps(last_caps_.get(), output.get());
-  if (!original || !keeps_caps(sticky)) return possible;
+  if (!original || !same_caps(sticky.caps(), output.get())) return possible;
   possible.can_bypass = true;
   if (sticky.epoch()->takes_meta(GST_VIDEO_META_API_TYPE)) return possible;
   original.for_each([&](GstBuffer* buffer) {

@@ -264,6 +264,17 @@ TEST(Staff, WhatChangesTheCapsReplacesWhatDoesNot) {
   sut.out().wait_for("1");
 }
 
+TEST(Staff, AFrameThatIsLateForTheNextStageIsNotLost) {
+  Gate gate;
+  Live sut(gate, "max-workers=1");
+  sut.push(0);
+  EXPECT_EQ(sut.pull_number(), 0U);
+  replace_stage(sut, "gate name=next");
+  sut.set_time(release_of(2));
+  sut.push(1);
+  EXPECT_EQ(sut.pull_number(), 1U);
+}
+
 TEST(Staff, AStageThatCannotBeParsedLeavesTheOneBefore) {
   Harness sut("stage=teststage max-workers=1");
   set_stage(sut, "nosuchelement");
