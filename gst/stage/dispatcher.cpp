@@ -86,10 +86,10 @@ GstFlowReturn Dispatcher::flow() const {
 
 // ---- Start, stop, flush ----------------------------------------------------
 
-void Dispatcher::start(std::vector<std::shared_ptr<Worker>> workers,
+void Dispatcher::start(const WorkerList& workers,
                        std::shared_ptr<Reports> reports) {
   const Section section(wakes_);
-  workers_.set(std::move(workers));
+  workers_.set(workers);
   wakes_.set_reports(std::move(reports));
   staffing_.start();
   line_.start();

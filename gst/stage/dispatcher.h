@@ -53,8 +53,7 @@ class Dispatcher final : public WorkerListener, public OrderedQuery {
 
   // `reports`: where the ends of jobs are found; null if the workers call
   // on_finished() themselves.
-  void start(std::vector<std::shared_ptr<Worker>> workers,
-             std::shared_ptr<Reports> reports);
+  void start(const WorkerList& workers, std::shared_ptr<Reports> reports);
   // Ends all waits; what is in flight is discarded. The output must have ended
   // before the next start().
   void begin_stop();

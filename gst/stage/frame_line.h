@@ -88,8 +88,8 @@ class FrameLine {
   // offered since.
   bool begin_generation(WorkerRoster::Generation generation,
                         bool is_per_stream);
-  // No more workers come: nothing waits for one any longer. False: that has been
-  // so before.
+  // No more workers come: nothing waits for one any longer. False: that has
+  // been so before.
   bool give_up();
   // A frame waits for a running worker although another one is idle.
   bool has_left_waiting();

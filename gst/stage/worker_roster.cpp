@@ -8,7 +8,7 @@ namespace dispatch::stage {
 
 // ---- Coming and going ------------------------------------------------------
 
-void WorkerRoster::set(WorkerList workers) {
+void WorkerRoster::set(const WorkerList& workers) {
   size_ = static_cast<unsigned>(workers.size());
   generation_ = last_offered_ = 0;
   idle_.clear();

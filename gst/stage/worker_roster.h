@@ -41,7 +41,7 @@ class WorkerRoster {
 
   // All of them are idle, of the present generation, and as many as there
   // should be; the first one is the first to be taken.
-  void set(WorkerList workers);
+  void set(const WorkerList& workers);
   void clear() { set({}); }
   WorkerList all() const;
 

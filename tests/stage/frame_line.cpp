@@ -50,7 +50,7 @@ class Line {
       all.push_back(workers.back());
     }
     const Section section(wakes_);
-    roster_.set(std::move(all));
+    roster_.set(all);
     staffing_.set_limits({.min = count, .max = std::max(count, max)});
     staffing_.start();
     sut_.start();
