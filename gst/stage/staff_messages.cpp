@@ -39,11 +39,11 @@ GstStructure* to_structure(const StaffingNews& news) {
 
 void StaffMessages::post(const StaffingNews& news) { post(to_structure(news)); }
 
-void StaffMessages::post_lost(const Loss& loss) {
-  post(gst_structure_new("worker-lost", "worker", G_TYPE_STRING,
-                         loss.worker.c_str(), "pid", G_TYPE_INT, loss.pid,
-                         "reason", G_TYPE_STRING, loss.how.c_str(), "log",
-                         G_TYPE_STRING, loss.log.c_str(), nullptr));
+void StaffMessages::post_lost(const Worker& worker, const Loss& loss) {
+  post(gst_structure_new("worker-lost", "worker", G_TYPE_UINT, worker.number(),
+                         "pid", G_TYPE_INT, loss.pid, "reason", G_TYPE_STRING,
+                         loss.how.c_str(), "log", G_TYPE_STRING,
+                         loss.log.c_str(), nullptr));
 }
 
 void StaffMessages::post_started(const Worker& worker) {

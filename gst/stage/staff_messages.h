@@ -2,9 +2,9 @@
 //
 // What the user is told of workers that come, go, hang and die.
 //
-// For: element messages with fields, documented in docs/elements/
-// stage-elements.md, and their rate: of each kind so many in a second, with the
-// number that was kept back. Not for: errors and warnings (stage_element).
+// For: element messages with fields, documented in docs/elements/workers.md,
+// and their rate: of each kind so many in a second, with the number that was
+// kept back. Not for: errors and warnings (stage_element).
 // Thread: thread-safe. No lock is held while posting.
 #pragma once
 
@@ -24,7 +24,7 @@ class StaffMessages {
   explicit StaffMessages(GstElement* element) : element_(element) {}
 
   void post(const StaffingNews& news);
-  void post_lost(const Loss& loss);
+  void post_lost(const Worker& worker, const Loss& loss);
   void post_started(const Worker& worker);
   void post_not_started(const Problem& problem);
   void post_replaced(const std::string& description);

@@ -537,7 +537,7 @@ void StageElement::on_worker_lost(Worker& worker, const Loss& loss) {
   GST_WARNING_OBJECT(element_, "%s (process %d) %s", loss.worker.c_str(),
                      loss.pid, loss.how.c_str());
   const bool is_exhausted = dispatcher_->on_worker_gone(worker);
-  messages_.post_lost(loss);
+  messages_.post_lost(worker, loss);
   if (is_exhausted) on_exhausted(loss.problem);
 }
 

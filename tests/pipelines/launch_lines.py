@@ -2,13 +2,14 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Runs every launch line of the documentation.
 
-usage: launch_lines.py SOURCE_ROOT
+usage: launch_lines.py SOURCE_ROOT WORKER
 
 A launch line is a command that begins with gst-launch-1.0 in a fenced block of
 README.md or docs/**/*.md, or in a "|[ ... ]|" block of an element's SECTION
-comment in plugins/. Cameras, microphones, screens and
-loudspeakers have stand-ins, and a test source that would not end does. A line
-passes if it exits with 0 and says nothing that is wrong. Prints TAP.
+comment in plugins/. Cameras, microphones, screens and loudspeakers have
+stand-ins, WORKER is one for the installed worker program, and a test source
+that would not end does. A line passes if it exits with 0 and says nothing that
+is wrong. Prints TAP.
 """
 
 import pathlib
@@ -26,6 +27,7 @@ SOURCES = {
 }
 SINKS = ["autovideosink", "xvimagesink", "ximagesink", "glimagesink", "waylandsink",
          "autoaudiosink", "pulsesink", "alsasink"]
+INSTALLED_WORKER = "/usr/local/libexec/gst-dispatch-worker"
 ENDLESS = ["videotestsrc", "audiotestsrc", "fakesrc"]
 # What a line may warn of on a machine that is slow just now.
 ONLY_SLOW = ["A frame that is overdue cannot go past the stage",
@@ -126,14 +128,16 @@ def run(words):
 
 
 def main():
-    lines = list(find_lines(pathlib.Path(sys.argv[1])))
+    root, worker = pathlib.Path(sys.argv[1]), str(pathlib.Path(sys.argv[2]).resolve())
+    lines = list(find_lines(root))
     print(f"1..{max(1, len(lines))}")
     if not lines:
         print("not ok 1 - the documentation has launch lines")
         return 1
     failed = 0
     for number, (where, line) in enumerate(lines, 1):
-        words = ending(with_stand_ins(shlex.split(line)))
+        words = shlex.split(line.replace(INSTALLED_WORKER, shlex.quote(worker)))
+        words = ending(with_stand_ins(words))
         wrongs = run(words)
         failed += bool(wrongs)
         label = re.sub(r"[#\\]", " ", f"{where}: {line}")
