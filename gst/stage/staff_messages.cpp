@@ -3,6 +3,9 @@
 
 #include <chrono>
 
+GST_DEBUG_CATEGORY_EXTERN(stage_element_debug);
+#define GST_CAT_DEFAULT stage_element_debug
+
 namespace dispatch::stage {
 
 namespace {

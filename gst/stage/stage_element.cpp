@@ -10,7 +10,7 @@
 #include "stage/frame_stats.h"
 #include "stage/stage_copy.h"
 
-// Also of thread_workers.cpp.
+// Also of thread_workers.cpp and staff_messages.cpp.
 GST_DEBUG_CATEGORY(stage_element_debug);
 #define GST_CAT_DEFAULT stage_element_debug
 
