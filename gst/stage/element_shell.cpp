@@ -233,8 +233,9 @@ void install_common_properties(GObjectClass* klass,
           "The work to do on each frame: a launch description with one open "
           "sink pad and one open src pad, such as \"videoconvert ! "
           "videobalance saturation=0\". Another one that is set while frames "
-          "flow takes over between two frames, once its copies are ready; if "
-          "they cannot be made, a warning says why and the one before stays",
+          "flow takes over between two frames, once its copies are ready "
+          "(element message 'stage-replaced'); if they cannot be made, a "
+          "warning says why and the one before stays",
           "", kMutablePlaying));
   g_object_class_install_property(
       klass, kPropertyStageState,
@@ -249,18 +250,20 @@ void install_common_properties(GObjectClass* klass,
       klass, kPropertyMinWorkers,
       g_param_spec_uint(
           "min-workers", "Minimum workers",
-          "Number of workers that there are from the start and always, at "
-          "most max-workers; the element goes up from there when the load asks "
-          "for it",
+          "Workers that there are from the start and always; more come when "
+          "the load needs them, up to max-workers, and rest when it does not. "
+          "One above max-workers counts as max-workers",
           1, texts.max_max_workers, defaults.min_workers, kMutableReady));
   g_object_class_install_property(
       klass, kPropertySpareWorkers,
       g_param_spec_int(
           "spare-workers", "Spare workers",
-          "Copies of the stage that are kept ready-made for a load that comes "
-          "and for a worker that hangs or dies; each needs the memory of the "
-          "stage (-1 = automatic: with due times one, or two processes; "
-          "without, one while more workers may be needed soon)",
+          "Workers that are kept ready-made, without frames, for a load that "
+          "comes and for a worker that hangs or dies; each needs the memory of "
+          "the stage. Without one, frames wait or leave by late-policy for as "
+          "long as the stage takes to start (-1 = automatic: with due times "
+          "one thread or two processes; without, one while more workers may be "
+          "needed soon)",
           StageElement::kAutomaticSpares, G_MAXINT, defaults.spare_workers,
           kMutablePlaying));
   g_object_class_install_property(
@@ -272,15 +275,17 @@ void install_common_properties(GObjectClass* klass,
       klass, kPropertyRestartLimit,
       g_param_spec_uint(
           "restart-limit", "Restart limit",
-          "How many workers may end or fail to start one after the other, "
-          "without a frame having been done in between, before no more are "
-          "made; see on-exhausted (0 = the first one is the end)",
+          "How many workers may die or fail to start one after the other, "
+          "without a frame having been done in between, and be replaced; after "
+          "one more none is made any more, and on-exhausted says what happens "
+          "(0 = the first one is the end)",
           0, G_MAXUINT, defaults.restart_limit, kMutablePlaying));
   g_object_class_install_property(
       klass, kPropertyOnExhausted,
       g_param_spec_enum(
           "on-exhausted", "On exhausted",
-          "What becomes of the stream when restart-limit has been reached",
+          "What becomes of the stream when more workers than restart-limit "
+          "have died, so that none is made any more",
           on_exhausted_type(), static_cast<gint>(defaults.on_exhausted),
           kMutablePlaying));
   g_object_class_install_property(
@@ -302,16 +307,17 @@ void install_common_properties(GObjectClass* klass,
       klass, kPropertyLatePolicy,
       g_param_spec_enum(
           "late-policy", "Late policy",
-          "What leaves at the due time of a frame whose result is not there. "
-          "Where 'bypass' is not possible, because the stage changes the caps, "
-          "it is 'repeat', else 'drop'",
+          "What leaves at the due time of a frame whose result is not there, "
+          "and in place of a frame that ended two workers. Where 'bypass' is "
+          "not possible, because the stage changes the caps, it is 'repeat', "
+          "else 'drop'",
           late_policy_type(), static_cast<gint>(defaults.late_policy),
           kMutablePlaying));
   g_object_class_install_property(
       klass, kPropertyDeadlines,
       g_param_spec_enum("deadlines", "Deadlines",
-                        "When frames have due times; without them nothing is "
-                        "ever skipped",
+                        "When frames have due times (see latency-budget); "
+                        "without them every result is waited for",
                         deadlines_type(), static_cast<gint>(defaults.deadlines),
                         kMutablePlaying));
   g_object_class_install_property(
@@ -319,8 +325,9 @@ void install_common_properties(GObjectClass* klass,
       g_param_spec_uint(
           "max-buffers", "Maximum buffers",
           "The window: most frames in flight in the element; one that has no "
-          "room waits (0 = automatic: four for each worker, and at least what "
-          "comes within latency-budget and one for each worker)",
+          "room waits (0 = automatic: four for each worker that there may be, "
+          "and at least what comes within latency-budget and one for each of "
+          "those workers)",
           0, G_MAXUINT, defaults.max_buffers, kMutablePlaying));
   g_object_class_install_property(
       klass, kPropertyMaxBytes,

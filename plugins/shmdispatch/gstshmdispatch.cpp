@@ -19,7 +19,15 @@
  * workerpool, see there. A frame that leaves late is cancelled in its worker:
  * it ends at the next element of the stage.
  *
- * A worker that dies ends the stream with an error that says how it ended.
+ * There are as many workers as the load needs and as help, between
+ * #GstShmDispatch:min-workers and #GstShmDispatch:max-workers. One that dies is
+ * replaced, and its frame is tried again; one that is stuck is killed after
+ * #GstShmDispatch:stall-timeout. A frame that ends two workers leaves by
+ * #GstShmDispatch:late-policy. A stage that does nothing but die ends the
+ * stream, or is left out: see #GstShmDispatch:on-exhausted.
+ * #GstShmDispatch:stage can be set while frames flow: the new one takes over
+ * between two frames. Element messages say what becomes of workers, and how
+ * they died; they are in docs/elements/workers.md.
  *
  * ## Example launch lines
  * |[
@@ -241,8 +249,7 @@ static void install_own_properties(GObjectClass* klass) {
           "stage that works in place costs no copy. Only where nobody else has "
           "the frame and its original is not needed: where frames have due "
           "times, as in a live pipeline, only if late-policy is not 'bypass'. "
-          "A "
-          "worker that breaks may then write to all frames of this element",
+          "A worker that breaks may then write to all frames of this element",
           defaults.allow_in_place, stage::kMutableReady));
   g_object_class_install_property(
       klass, PROP_SHARED_BYTES,
@@ -292,22 +299,23 @@ static void gst_shm_dispatch_class_init(GstShmDispatchClass* klass) {
   stage::install_common_properties(
       object_class,
       {.max_workers =
-           "Number of workers that may work at a time; each is a process with "
-           "a copy of the stage. 1 for a stage with state (0 = one, "
-           "and one for each further CPU that this process may use "
-           "and no other element of this package has taken). One "
-           "that is stuck does not count",
+           "The most workers that work at a time; each is a process with a "
+           "copy of the stage. One that is stuck does not count; all together "
+           "are at most twice as many. A stage with state has one (0 = as many "
+           "as help, up to the CPUs that this process may use and no other "
+           "element of this package is using)",
        .stall_timeout =
            "How long a worker may be busy with one frame before it is killed "
            "and replaced, in nanoseconds (0 = automatic: with due times 10 "
            "times what the longest frames take, at least 2 s; without, for "
-           "ever)",
+           "ever). Its frame leaves at its due time, whatever this is; without "
+           "due times it is tried again",
        .max_bytes = "Hard bound on the shared memory for frames and results, "
                     "in bytes. It needs room for max-buffers frames, one for "
-                    "each worker, what others keep, and a result of each "
-                    "worker; if it has less, the error before the first frame "
-                    "says how much would do (0 = automatic: half of the memory "
-                    "that can be had at the start, at most 4 GiB)",
+                    "each worker, what others keep, and results of twice "
+                    "max-workers; if it has less, the error before the first "
+                    "frame says how much would do (0 = automatic: half of the "
+                    "memory that can be had at the start, at most 4 GiB)",
        .max_bytes_flags = static_cast<GParamFlags>(stage::kReadWrite |
                                                    GST_PARAM_MUTABLE_READY),
        .stats = "What happened to the frames since READY: frames-in = applied "
@@ -315,9 +323,12 @@ static void gst_shm_dispatch_class_init(GstShmDispatchClass* klass) {
                 "late-results (frames); copies (buffers) and copied-bytes; "
                 "queue-time, service-time and reorder-time (ns, sums over "
                 "applied frames); causes (a structure: why frames did not get "
-                "the full stage); and what is in force: workers, max-buffers, "
-                "max-bytes, current-level-bytes, latency-budget (ns), "
-                "deadlines-active. See docs/elements/shmdispatch.md",
+                "the full stage); the workers now: workers (that work), "
+                "parked-workers, set-aside-workers, permitted-workers, "
+                "efficient-workers (0 = not known), workers-because (why so "
+                "many), load (in workers), workers-lost; and what is in force: "
+                "max-buffers, max-bytes, current-level-bytes, latency-budget "
+                "(ns), deadlines-active. See docs/elements/shmdispatch.md",
        .max_max_workers = kMaxMaxWorkers});
   install_own_properties(object_class);
 

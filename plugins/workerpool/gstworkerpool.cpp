@@ -14,6 +14,13 @@
  * other. In a pipeline that is not live nothing is ever skipped: everything
  * waits in order and upstream is slowed down to the speed of the workers.
  *
+ * There are as many workers as the load needs and as help, between
+ * #GstWorkerPool:min-workers and #GstWorkerPool:max-workers. One that is stuck
+ * is set aside, and a ready-made one takes its place; a thread cannot be ended.
+ * #GstWorkerPool:stage can be set while frames flow: the new one takes over
+ * between two frames. Element messages say what becomes of workers; they are in
+ * docs/elements/workers.md.
+ *
  * Adds #GstWorkerPool:latency-budget to the latency of the pipeline. Copies
  * nothing, unless the stage writes in place while the original may still be
  * needed for a bypass.
@@ -167,21 +174,32 @@ static void gst_worker_pool_class_init(GstWorkerPoolClass* klass) {
 
   stage::install_common_properties(
       object_class,
-      {.max_workers = "Number of workers that may work at a time; each is a "
-                      "thread with a copy of the stage (0 = as many as the CPU "
-                      "allowance of "
-                      "the process gives). One that is stuck does not count",
+      {.max_workers = "The most workers that work at a time; each is a thread "
+                      "with a copy of the stage. One that is stuck does not "
+                      "count; all together are at most twice as many. A stage "
+                      "with state has one (0 = as many as help, up to the CPUs "
+                      "that this process may use and no other element of this "
+                      "package is using)",
        .stall_timeout =
-           "How long a worker may be busy with one frame before a message says "
-           "that it is stuck, in nanoseconds. A thread cannot be ended: it "
-           "stays set aside (0 = automatic: with due times 10 times what the "
+           "How long a worker may be busy with one frame before the element "
+           "message 'worker-stuck' says so, in nanoseconds. A thread cannot be "
+           "ended: with due times another one works in its place, without it "
+           "is waited for (0 = automatic: with due times 10 times what the "
            "longest frames take, at least 2 s; without, for ever)",
        .max_bytes = "The window in bytes of the frames in flight; one frame "
                     "always has room (0 = automatic: 256 MiB)",
        .max_bytes_flags = stage::kMutablePlaying,
        .stats = "What happened to the frames since READY: frames-in = applied "
-                "+ bypassed + repeated + dropped + in-flight; see "
-                "docs/elements/workerpool.md for all fields",
+                "+ bypassed + repeated + dropped + in-flight; late and "
+                "late-results (frames); copies (buffers) and copied-bytes; "
+                "queue-time, service-time and reorder-time (ns, sums over "
+                "applied frames); causes (a structure: why frames did not get "
+                "the full stage); the workers now: workers (that work), "
+                "parked-workers, set-aside-workers, permitted-workers, "
+                "efficient-workers (0 = not known), workers-because (why so "
+                "many), load (in workers), workers-lost; and what is in force: "
+                "max-buffers, max-bytes, latency-budget (ns), "
+                "deadlines-active. See docs/elements/workerpool.md",
        .max_max_workers = kMaxMaxWorkers});
   /**
    * GstWorkerPool::stage-setup:
