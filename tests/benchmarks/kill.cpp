@@ -24,6 +24,7 @@
 #include <iterator>
 #include <memory>
 #include <random>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -121,6 +122,11 @@ class Victim {
   const fs::path faults_;
   bench::LiveStream stream_;
 };
+
+bool is_stopped(pid_t process) {
+  const std::string stat = all_of("/proc/" + std::to_string(process) + "/stat");
+  return stat.find(") T ") != std::string::npos;
+}
 
 bool kill_one_of(const std::vector<pid_t>& processes,
                  std::minstd_rand& random) {
@@ -283,17 +289,25 @@ class Trap {
   }
   // Those that are armed stay so.
   void disarm() { victim_.set_faults(""); }
+  // What the log of lost workers says; one that is lost in its start has none.
   std::uint64_t hits() const {
-    return victim_.stream().logged("fault point " + std::string(place_.name));
+    const bench::Stats stats(victim_.stream().element());
+    const std::uint64_t lost = stats.number("workers-lost");
+    const std::uint64_t unseen = std::max(lost, kills_) - kills_;
+    return std::max(
+        {victim_.stream().logged("fault point " + std::string(place_.name)),
+         place_.is_once_in_a_life ? unseen : 0, stopped_.size()});
   }
   // Once a second.
   void drive(std::minstd_rand& random) {
     std::vector<pid_t> candidates = victim_.workers();
+    std::ranges::copy_if(candidates, std::inserter(stopped_, stopped_.end()),
+                         is_stopped);
     if (!place_.is_once_in_a_life)
       std::erase_if(candidates, [this](pid_t process) {
         return std::ranges::find(unarmed_, process) == unarmed_.end();
       });
-    kill_one_of(candidates, random);
+    if (kill_one_of(candidates, random)) kills_++;
   }
   bool run_for(GstClockTime time) { return victim_.stream().run_for(time); }
   Outcome finish() {
@@ -308,6 +322,8 @@ class Trap {
   const char* action_;
   Victim victim_;
   std::vector<pid_t> unarmed_;
+  std::uint64_t kills_ = 0;
+  std::set<pid_t> stopped_;  // that were seen so
 };
 
 void drive_all(std::vector<std::unique_ptr<Trap>>& traps, int hits,
