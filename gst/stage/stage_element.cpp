@@ -94,6 +94,16 @@ StageElement::Settings StageElement::settings() const {
   return settings_;
 }
 
+// What may change in READY only is as it was when the workers were made.
+StageElement::Settings StageElement::settings_in_force() const {
+  const std::lock_guard lock(mutex_);
+  Settings settings = settings_;
+  settings.stage_state = opened_with_.stage_state;
+  settings.min_workers = opened_with_.min_workers;
+  settings.max_workers = opened_with_.max_workers;
+  return settings;
+}
+
 bool StageElement::fail(const std::string& message, const std::string& debug) {
   // Upstream may try again and again.
   if (has_posted_error_.exchange(true)) return false;
@@ -134,7 +144,7 @@ bool StageElement::check_stage_state(
 }
 
 void StageElement::apply_staffing() {
-  const Settings now = settings();
+  const Settings now = settings_in_force();
   const bool is_one = is_per_stream_ || is_recognised_per_stream_;
   StaffingLimits limits;
   limits.min = is_one ? 1 : least_workers(now);
@@ -181,10 +191,11 @@ bool StageElement::open() {
   {
     const std::lock_guard lock(mutex_);
     thread_culprit_.clear();
+    opened_with_ = settings_;
   }
   workers_->interrupt(false);
   prototype_.confirm(prototype_.description());
-  if (!build_workers(settings())) return false;
+  if (!build_workers(settings_in_force())) return false;
   dispatcher_->start(workers_->all(), workers_->reports());
   dispatcher_->set_per_stream(is_per_stream_);
   apply_settings();
@@ -392,7 +403,7 @@ void StageElement::refresh_budget() {
 bool StageElement::on_caps(GstCaps* caps) {
   if (const std::optional<Problem> problem = workers_->on_caps(caps))
     return fail(problem->message, problem->way_out);
-  const Settings now = settings();
+  const Settings now = settings_in_force();
   core::StageStateVerdict verdict;
   if (now.stage_state == core::StageState::kAuto)
     verdict = core::recognise_from_media(
@@ -595,7 +606,7 @@ std::optional<Problem> StageElement::check_stage(
   auto parsed = parse_stage(description);
   if (auto* error = std::get_if<StageError>(&parsed))
     return Problem{error->message, "stage=\"" + description + "\""};
-  const Settings now = settings();
+  const Settings now = settings_in_force();
   const core::StageStateVerdict verdict =
       recognise(now, std::get<ParsedStage>(parsed).facts);
   if (verdict.is_per_stream && names_several(now))

@@ -121,6 +121,7 @@ class StageElement final : private WorkersHost, private Supervisor::Host {
                          const Problem& problem) override;
   void on_exhausted(const Problem& problem);
   void adopt_stage();
+  Settings settings_in_force() const;
   bool fail(const std::string& message, const std::string& debug);
   static Problem several_workers(const Settings& settings,
                                  const std::string& reason);
@@ -160,6 +161,7 @@ class StageElement final : private WorkersHost, private Supervisor::Host {
 
   mutable std::mutex mutex_;
   Settings settings_;           // under mutex_
+  Settings opened_with_;        // under mutex_
   std::string thread_culprit_;  // under mutex_
   // A stage that waits to take over.
   struct Offer {

@@ -139,7 +139,7 @@ TEST(Dispatcher, ThatIsKilledIsSurvivedByNobody) {
             os::Received::kPacket);
   std::vector<pid_t> pids(packet.bytes.size() / sizeof(pid_t));
   std::memcpy(pids.data(), packet.bytes.data(), packet.bytes.size());
-  ASSERT_EQ(pids.size(), 3U);
+  ASSERT_GE(pids.size(), 3U);  // and a spare, if it has come already
   std::vector<os::UniqueFd> workers;
   for (const pid_t pid : pids) {
     workers.emplace_back(static_cast<int>(syscall(SYS_pidfd_open, pid, 0)));

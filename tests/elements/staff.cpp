@@ -119,6 +119,15 @@ TEST(Staff, ShrinksWhenNothingComes) {
   sut.wait_for_stat("workers", 1);
 }
 
+TEST(Staff, AnotherMaximumIsForTheNextStart) {
+  Harness sut("stage=identity min-workers=1 max-workers=1");
+  g_object_set(sut.element(), "max-workers", 3, "spare-workers", 0, nullptr);
+  EXPECT_EQ(sut.stats()["permitted-workers"], 1U);
+  sut.set_state(GST_STATE_READY);
+  sut.set_state(GST_STATE_PLAYING);
+  EXPECT_EQ(sut.stats()["permitted-workers"], 3U);
+}
+
 TEST(Staff, AMinimumAboveTheMaximumIsTheMaximum) {
   Harness sut("stage=identity min-workers=4 max-workers=2");
   EXPECT_EQ(workers_of(sut.element()), 2U);
