@@ -63,6 +63,7 @@ class ProcessWorkers final : public stage::Workers {
 
   // Also while there is none between the end of one and the next one.
   bool exist() const override;
+  bool are_processes() const override { return true; }
   unsigned count() const override;
   std::vector<std::shared_ptr<stage::Worker>> all() const override;
   std::shared_ptr<stage::Reports> reports() override;

@@ -247,8 +247,7 @@ LineEntry* FrameLine::oldest_waiting() {
 // before and after; neither waits for the other.
 void FrameLine::assign(unsigned awake) {
   if (is_ended()) return;
-  const LineEntry* const oldest = oldest_waiting();
-  if (oldest == nullptr) return;
+  if (oldest_waiting() == nullptr) return;
   for (core::Sequence s = window_.waiting_sequence(); s != window_.next();
        ++s) {
     LineEntry& entry = *window_.find(s);
@@ -278,16 +277,17 @@ bool FrameLine::assign(LineEntry& entry, unsigned& awake) {
   if (!worker) return false;
   if (awake > 0) --awake;
   staffing_.on_begun(now);
-  hand_over(entry, std::move(worker));
+  hand_over(entry, std::move(worker), now);
   return true;
 }
 
-void FrameLine::hand_over(LineEntry& entry, std::shared_ptr<Worker> worker) {
+void FrameLine::hand_over(LineEntry& entry, std::shared_ptr<Worker> worker,
+                          core::MonotonicTime now) {
   entry.is_taken = true;
   if (entry.kind == LineEntry::Kind::kFrame) --waiting_frames_;
   entry.worker = worker.get();
   entry.record.worker = worker->number();
-  if (entry.running_time) entry.record.start = steady_clock::now();
+  if (entry.running_time) entry.record.start = now;
   wakes_.hand_over(std::move(worker),
                    entry.make_job(has_to_keep_original(entry)));
 }

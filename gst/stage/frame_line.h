@@ -140,7 +140,8 @@ class FrameLine {
   bool is_key_unit_missing(const LineEntry& entry);
   bool is_left_waiting(const LineEntry& entry) const;
   bool has_to_keep_original(const LineEntry& entry) const;
-  void hand_over(LineEntry& entry, std::shared_ptr<Worker> worker);
+  void hand_over(LineEntry& entry, std::shared_ptr<Worker> worker,
+                 core::MonotonicTime now);
   void interrupt_waits();
   void discard_all(core::Cause cause);
 

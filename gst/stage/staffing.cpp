@@ -36,8 +36,13 @@ void Staffing::set_limits(const StaffingLimits& limits) {
   limits_ = limits;
   share_.set_limits(limits.min, limits.max);
   restarts_.set_limit(limits.restart_limit);
-  size_.set_limits({std::max(1U, limits.min), permitted()});
+  limit_size();
   wakes_.wake_supervisor();
+}
+
+// What is permitted changes with what other elements take.
+void Staffing::limit_size() {
+  size_.set_limits({std::max(1U, limits_.min), permitted()});
 }
 
 unsigned Staffing::most() const {
@@ -116,9 +121,11 @@ void Staffing::set_aside(const Worker& worker, bool is_overdue,
 }
 
 void Staffing::review(const Facts& facts, MonotonicTime now) {
-  size_.set_limits({std::max(1U, limits_.min), permitted()});
-  const unsigned size = share_.resize(size_.decide(facts, now));
+  limit_size();
+  const unsigned wanted = size_.decide(facts, now);
   if (const auto look = size_.next_look()) look_at(*look);
+  if (wanted == workers_.size()) return;
+  const unsigned size = share_.resize(wanted);
   if (size == workers_.size()) return;
   workers_.resize(size);
   wakes_.wake_supervisor();
@@ -185,7 +192,7 @@ void Staffing::order_kills(Orders& orders, MonotonicTime now) {
       continue;
     }
     still_stuck.push_back(busy.sequence);
-    orders.kill.push_back({busy.worker, now - busy.since});
+    orders.kill.push_back(busy.worker);
     orders.news.push_back({.kind = StaffingNews::Kind::kStuck,
                            .worker = busy.worker->number(),
                            .frame = busy.sequence,

@@ -56,16 +56,12 @@ struct StaffingNews {
 
 // What takes time, and is done without the lock.
 struct Orders {
-  struct Stuck {
-    std::shared_ptr<Worker> worker;
-    core::Duration busy_for;
-  };
   std::optional<std::string> new_stage;  // the description that replaces it
   bool is_one_to_make = false;
   unsigned number = 0;  // of the one to make
   WorkerRoster::Generation generation = 0;
   WorkerList let_go;
-  std::vector<Stuck> kill;
+  WorkerList kill;  // stuck for good
   std::vector<StaffingNews> news;
   // Without anything happening there are others then.
   std::optional<core::MonotonicTime> next;
@@ -134,6 +130,7 @@ class Staffing {
   unsigned deaths() const { return deaths_; }
 
  private:
+  void limit_size();
   unsigned spares() const;
   std::optional<core::Duration> stall_timeout() const {
     return stalls_.timeout(limits_.stall_timeout, has_due_times_);

@@ -65,7 +65,7 @@ std::string copy_name(GstObject* object, GstObject* element) {
 }  // namespace
 
 StageElement::StageElement(GstElement* element, GstPad* sink, GstPad* src,
-                           Kind kind, const MakeWorkers& make_workers)
+                           const MakeWorkers& make_workers)
     : element_(element),
       sink_(sink),
       src_(src),
@@ -74,7 +74,6 @@ StageElement::StageElement(GstElement* element, GstPad* sink, GstPad* src,
       workers_(make_workers(prototype_, *this)),
       negotiation_(std::make_shared<Negotiation>(sink, src)),
       dispatcher_(std::make_shared<Dispatcher>(element, src)),
-      kind_(kind),
       messages_(element),
       supervisor_(*dispatcher_, *workers_, *this),
       sticky_(initial_state()) {
@@ -151,7 +150,7 @@ void StageElement::apply_staffing() {
   limits.max = is_one ? 1 : now.max_workers;
   if (now.spare_workers != kAutomaticSpares)
     limits.spares = static_cast<unsigned>(now.spare_workers);
-  limits.are_processes = kind_.are_processes;
+  limits.are_processes = workers_->are_processes();
   limits.restart_limit = now.restart_limit;
   if (now.stall_timeout != 0)
     limits.stall_timeout = core::Duration(

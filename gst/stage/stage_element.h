@@ -50,16 +50,11 @@ class StageElement final : private WorkersHost, private Supervisor::Host {
     guint64 max_bytes = 0;  // 0: automatic
   };
 
-  // What the kind of workers means for how many there are.
-  struct Kind {
-    bool are_processes = false;  // they take long to start, and can die
-  };
-
   // `element` (transfer none) owns this; `sink` and `src` (transfer none) are
   // its pads. `make_workers` is called once, at once.
   using MakeWorkers =
       std::function<std::unique_ptr<Workers>(StagePrototype&, WorkersHost&)>;
-  StageElement(GstElement* element, GstPad* sink, GstPad* src, Kind kind,
+  StageElement(GstElement* element, GstPad* sink, GstPad* src,
                const MakeWorkers& make_workers);
 
   // Any thread.
@@ -155,7 +150,6 @@ class StageElement final : private WorkersHost, private Supervisor::Host {
   // Shared with workers that are set aside and may outlive the element.
   const std::shared_ptr<Negotiation> negotiation_;
   const std::shared_ptr<Dispatcher> dispatcher_;
-  const Kind kind_;
   StaffMessages messages_;
   Supervisor supervisor_;
 

@@ -27,8 +27,7 @@ void Supervisor::run() {
 
 void Supervisor::carry_out(const Orders& orders) {
   for (const StaffingNews& news : orders.news) host_.on_news(news);
-  for (const Orders::Stuck& stuck : orders.kill)
-    stuck.worker->kill("was stuck in one frame");
+  for (const auto& worker : orders.kill) worker->kill("was stuck in one frame");
   for (const auto& worker : orders.let_go) {
     workers_.let_go(*worker);
     dispatcher_.forget_worker(*worker);

@@ -125,13 +125,16 @@ void ThreadWorkers::let_go(Worker& worker) {
 void ThreadWorkers::take_out(ThreadWorker& worker) {
   GstElement* bin = worker.copy().bin();
   gst_element_set_locked_state(bin, TRUE);
-  if (worker.finish()) {
-    gst_element_set_state(bin, GST_STATE_NULL);
-  } else {
-    GST_INFO_OBJECT(bin_, "worker %u is busy and set aside", worker.number());
-    worker.flush();
-  }
+  if (finish(worker)) gst_element_set_state(bin, GST_STATE_NULL);
   gst_bin_remove(GST_BIN(bin_), bin);
+}
+
+// False: it is busy, and on its own from now on.
+bool ThreadWorkers::finish(ThreadWorker& worker) {
+  if (worker.finish()) return true;
+  GST_INFO_OBJECT(bin_, "worker %u is busy and set aside", worker.number());
+  worker.flush();
+  return false;
 }
 
 void ThreadWorkers::lead(Worker& worker) {
@@ -146,12 +149,8 @@ void ThreadWorkers::lead(Worker& worker) {
 // ---- End -------------------------------------------------------------------
 
 void ThreadWorkers::begin_close() {
-  for (const auto& worker : workers_) {
-    if (worker->finish()) continue;
-    GST_INFO_OBJECT(bin_, "worker %u is busy and set aside", worker->number());
-    worker->flush();
-    gst_bin_remove(GST_BIN(bin_), worker->copy().bin());
-  }
+  for (const auto& worker : workers_)
+    if (!finish(*worker)) gst_bin_remove(GST_BIN(bin_), worker->copy().bin());
 }
 
 void ThreadWorkers::finish_close() {

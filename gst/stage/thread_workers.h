@@ -52,6 +52,7 @@ class ThreadWorkers final : public Workers {
   std::shared_ptr<ThreadWorker> add(ParsedStage stage, unsigned number);
   bool start_made(ThreadWorker& worker);
   void take_out(ThreadWorker& worker);
+  bool finish(ThreadWorker& worker);
   std::shared_ptr<ThreadWorker> front() const;
 
   GstElement* const bin_;

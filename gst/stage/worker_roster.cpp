@@ -221,18 +221,14 @@ void WorkerRoster::put(Member& member) {
   }
 }
 
-bool WorkerRoster::on_finished(const Worker& worker) {
+bool WorkerRoster::on_finished(const Worker& worker, core::Duration service) {
+  wake_policy_.on_service(service);
   Member* const member = find(worker);
   if (member == nullptr || member->state != State::kBusy) return false;
+  member->has_finished = true;
   const bool was_set_aside = member->is_set_aside;
   put(*member);
   return was_set_aside;
-}
-
-bool WorkerRoster::on_finished(const Worker& worker, core::Duration service) {
-  wake_policy_.on_service(service);
-  if (Member* const member = find(worker)) member->has_finished = true;
-  return on_finished(worker);
 }
 
 void WorkerRoster::on_lost(const Worker& worker) {

@@ -80,9 +80,8 @@ class WorkerRoster {
   std::shared_ptr<Worker> take_idle(Generation generation,
                                     core::Sequence sequence,
                                     core::MonotonicTime now);
-  // `worker` is done with its job. Whether it had been set aside.
-  bool on_finished(const Worker& worker);
-  // The same; its stage took `service`.
+  // `worker` is done with its job; its stage took `service`. Whether it had
+  // been set aside.
   bool on_finished(const Worker& worker, core::Duration service);
   // `worker` came to an end with its job: it gets no other one. It is leaving
   // when it is removed.

@@ -122,6 +122,8 @@ class Workers {
   // Lets go of the rest, when the pads are quiet.
   virtual void finish_close() = 0;
 
+  // They take long to start, and can die.
+  virtual bool are_processes() const { return false; }
   virtual unsigned count() const = 0;
   // Whether there is somebody to ask, or soon will be.
   virtual bool exist() const { return count() != 0; }

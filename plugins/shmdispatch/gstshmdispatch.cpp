@@ -346,7 +346,6 @@ static void gst_shm_dispatch_init(GstShmDispatch* self) {
   const stage::ShellPads pads = stage::add_pads(element);
   self->impl = new stage::StageElement(
       element, pads.sink, pads.src,
-      stage::StageElement::Kind{.are_processes = true},
       [self, element](stage::StagePrototype& prototype,
                       stage::WorkersHost& host) {
         auto workers =

@@ -229,7 +229,7 @@ static void gst_worker_pool_init(GstWorkerPool* self) {
   auto* element = GST_ELEMENT_CAST(self);
   const stage::ShellPads pads = stage::add_pads(element);
   self->impl = new stage::StageElement(
-      element, pads.sink, pads.src, stage::StageElement::Kind{},
+      element, pads.sink, pads.src,
       [self, element](stage::StagePrototype& prototype, stage::WorkersHost&) {
         return std::make_unique<stage::ThreadWorkers>(
             element, prototype, [self](GstElement* copy, unsigned worker) {

@@ -63,17 +63,6 @@ std::string wait_for_error(Messages& messages) {
 
 // ---- Processes -------------------------------------------------------------
 
-// The worker processes of this program, in the order in which they started.
-std::vector<pid_t> workers() {
-  std::vector<pid_t> pids;
-  for (const auto& task :
-       std::filesystem::directory_iterator("/proc/self/task")) {
-    std::ifstream children(task.path() / "children");
-    pids.insert(pids.end(), std::istream_iterator<pid_t>(children), {});
-  }
-  return pids;
-}
-
 // A process that is still there after a SIGKILL, as one that hangs in the
 // kernel: it is stopped when it is about to be gone. All on one thread.
 class LastingProcess {
@@ -136,7 +125,7 @@ TEST(Process, AKilledWorkerEndsTheStreamWithItsNumberAndHowItEnded) {
   Gate gate;
   gate.hold_all();
   Harness sut("stage=gate max-workers=2 restart-limit=0", {.gate = &gate});
-  const std::vector<pid_t> pids = workers();
+  const std::vector<pid_t> pids = child_processes();
   ASSERT_EQ(pids.size(), 2U);
   sut.push_range(0, 2);
   gate.wait_until_holding(2);
@@ -158,7 +147,7 @@ TEST(Process, AKilledWorkerEndsTheStreamWithItsNumberAndHowItEnded) {
 
 TEST(Process, AnIdleWorkerThatIsKilledIsToldToo) {
   Harness sut("stage=identity max-workers=1 restart-limit=0");
-  kill(workers().at(0), SIGKILL);
+  kill(child_processes().at(0), SIGKILL);
   EXPECT_TRUE(has(wait_for_error(sut.messages()), "worker0"));
 }
 
@@ -170,7 +159,7 @@ void run_and_kill() {
   sut.pull();
   sut.push(sut.frame(1));
   gate.wait_until_held(1);
-  for (const pid_t pid : workers()) kill(pid, SIGKILL);
+  for (const pid_t pid : child_processes()) kill(pid, SIGKILL);
   wait_for_error(sut.messages());
 }
 
@@ -178,7 +167,7 @@ TEST(Process, NothingIsLeftOfAKilledWorker) {
   run_and_kill();  // what this process opens once and keeps
   const std::size_t before = open_descriptors();
   for (int round = 0; round < 3; ++round) run_and_kill();
-  EXPECT_EQ(workers(), std::vector<pid_t>());
+  EXPECT_EQ(child_processes(), std::vector<pid_t>());
   EXPECT_TRUE(comes_down_to(before)) << open_descriptors() << " > " << before;
 }
 
@@ -186,7 +175,7 @@ TEST(Process, NothingIsLeftOfAKilledWorker) {
 TEST(Process, AStoppedWorkerIsNotInTheWayOfNull) {
   for (const bool is_busy : {true, false}) {
     Harness sut("stage=identity max-workers=1");
-    kill(workers().at(0), SIGSTOP);
+    kill(child_processes().at(0), SIGSTOP);
     if (is_busy) sut.push(0);
     sut.set_state(GST_STATE_NULL);
     EXPECT_EQ(workers_of(sut.element()), 0U);
@@ -272,7 +261,7 @@ TEST(Process, DebugLinesOfAWorkerComeIntoTheLogOfThisProcess) {
 TEST(Process, SignalsForAllOfAServiceAreForTheDispatcher) {
   Harness sut("stage=identity max-workers=1");
   for (const int signal : {SIGHUP, SIGINT, SIGTERM}) {
-    kill(workers().at(0), signal);
+    kill(child_processes().at(0), signal);
     sut.push(sut.frame(signal));
     EXPECT_EQ(number_of(sut.pull().get()), static_cast<unsigned>(signal));
   }
@@ -535,7 +524,7 @@ std::size_t mapped_slots(pid_t pid) {
 // Else its pages would be in use, although they are not counted any more.
 TEST(ZeroCopy, AWorkerAtRestUnmapsWhatIsGone) {
   Harness sut("stage=identity max-workers=1");
-  const pid_t worker = workers().at(0);
+  const pid_t worker = child_processes().at(0);
   auto others = std::make_unique<process::SlotStore>();
   const BufferPtr plain = numbered_buffer(0);
   BufferPtr frame(
@@ -1230,9 +1219,9 @@ TEST_P(InvertingWorker, InvertsAllFramesInOrder) {
 TEST_P(InvertingWorker, SharesFramesWithAnotherOne) {
   Harness sut("stage=identity max-workers=2", running(script(GetParam())));
   // None is done before the other one has its frame.
-  for (const pid_t pid : workers()) kill(pid, SIGSTOP);
+  for (const pid_t pid : child_processes()) kill(pid, SIGSTOP);
   sut.push_range(0, 2);
-  for (const pid_t pid : workers()) kill(pid, SIGCONT);
+  for (const pid_t pid : child_processes()) kill(pid, SIGCONT);
   std::set<guint> by;
   for (std::uint64_t i = 0; i < 2; ++i) {
     const BufferPtr out = sut.pull();
@@ -1360,7 +1349,7 @@ TEST_P(InvertingWorker, EndsWithTheElement) {
     play_again(sut);
   }
   sut.set_state(GST_STATE_NULL);
-  EXPECT_EQ(workers(), std::vector<pid_t>());
+  EXPECT_EQ(child_processes(), std::vector<pid_t>());
 }
 
 // ---- Worker programs that lie ----------------------------------------------
@@ -1397,7 +1386,7 @@ TEST_P(LyingWorker, IsEndedWithTheNameOfTheField) {
   EXPECT_FALSE(sut.has_output());
   EXPECT_EQ(sut.messages().count(GST_MESSAGE_ERROR), 0U);
   sut.set_state(GST_STATE_NULL);
-  EXPECT_EQ(workers(), std::vector<pid_t>());
+  EXPECT_EQ(child_processes(), std::vector<pid_t>());
 }
 
 INSTANTIATE_TEST_SUITE_P(
@@ -1471,7 +1460,7 @@ TEST_F(PythonWorker, HearsThatDownstreamRefusedWhatCameBeforeTheQuestion) {
 
 // The second worker asks for its frame, behind one that does not come.
 void ask_behind_a_frame(Harness& sut) {
-  kill(workers().at(0), SIGSTOP);
+  kill(child_processes().at(0), SIGSTOP);
   sut.push_range(0, 2);
 }
 
@@ -1482,7 +1471,7 @@ TEST_F(PythonWorker, ThatAsksTwiceAtOnceIsEndedAndNotInTheWayOfNull) {
   const std::string error = wait_for_error(sut.messages());
   EXPECT_TRUE(has(error, broken_by(1, "query"))) << error;
   sut.set_state(GST_STATE_NULL);
-  EXPECT_EQ(workers(), std::vector<pid_t>());
+  EXPECT_EQ(child_processes(), std::vector<pid_t>());
 }
 
 // The question of the second worker waits for the first one's frame, which
@@ -1491,15 +1480,12 @@ TEST_F(PythonWorker, ThatDiesWithAQuestionDoesNotStopTheOthers) {
   Harness sut("stage=identity max-workers=2 spare-workers=0",
               running(script("asking_worker.py", "dying")));
   ask_behind_a_frame(sut);
-  MessagePtr lost;
-  do {
-    lost = sut.messages().wait(GST_MESSAGE_ELEMENT);
-  } while (!gst_message_has_name(lost.get(), "worker-lost"));
+  const MessagePtr lost = sut.messages().wait_element("worker-lost");
   guint worker = 0;
   gst_structure_get_uint(gst_message_get_structure(lost.get()), "worker",
                          &worker);
   EXPECT_EQ(worker, 1U);
-  kill(workers().at(0), SIGCONT);
+  kill(child_processes().at(0), SIGCONT);
   const BufferPtr out = sut.pull();
   EXPECT_EQ(number_of(out.get()), 0U);
   EXPECT_TRUE(is_inverted(out.get()));
@@ -1512,7 +1498,7 @@ TEST_F(PythonWorker, ThatAsksTooMuchIsEnded) {
   const std::string error = wait_for_error(sut.messages());
   EXPECT_TRUE(has(error, broken_by(0, "requests"))) << error;
   sut.set_state(GST_STATE_NULL);
-  EXPECT_EQ(workers(), std::vector<pid_t>());
+  EXPECT_EQ(child_processes(), std::vector<pid_t>());
 }
 
 TEST_F(PythonWorker, ThatAsksInThePlaceOfAnotherFrameIsEnded) {
@@ -1574,7 +1560,7 @@ TEST_F(PythonWorker, ThatIsKilledHasItsFrameUntilItIsGone) {
               running(script("lying_worker.py", "flow")));
   sut.push(0);
   sut.pull();
-  LastingProcess worker(workers().at(0));
+  LastingProcess worker(child_processes().at(0));
   if (!worker.lasts()) GTEST_SKIP() << "ptrace is not allowed";
   std::atomic<bool> is_free{false};
   sut.push(watched_frame(1, is_free));
@@ -1607,19 +1593,20 @@ TEST(Process, OneThatCannotBeKilledDoesNotHoldUpAStop) {
   Gate gate;
   gate.hold(0);
   Harness sut("stage=gate max-workers=1", {.gate = &gate});
-  LastingProcess worker(workers().at(0));
+  LastingProcess worker(child_processes().at(0));
   if (!worker.lasts()) GTEST_SKIP() << "ptrace is not allowed";
   std::atomic<bool> is_free{false};
   sut.push(watched_frame(0, is_free));
   gate.wait_until_held(0);
   sut.set_state(GST_STATE_NULL);
   play_anew(sut);
-  EXPECT_EQ(workers().size(), 2U) << "the new one, and the old one";
+  EXPECT_EQ(child_processes().size(), 2U) << "the new one, and the old one";
   EXPECT_FALSE(is_free) << "what a process may still look at";
   EXPECT_EQ(sut.push(1), GST_FLOW_OK);
   EXPECT_EQ(number_of(sut.pull().get()), 1U);
   worker.let_go();
-  EXPECT_TRUE(comes_true([&] { return is_free && workers().size() == 1U; }));
+  EXPECT_TRUE(
+      comes_true([&] { return is_free && child_processes().size() == 1U; }));
 }
 
 // ---- Worker programs that do not start -------------------------------------
@@ -1634,7 +1621,7 @@ std::string error_of_starting(const std::string& command) {
             GST_STATE_CHANGE_FAILURE);
   std::string error = wait_for_error(messages);
   gst_element_set_state(element.get(), GST_STATE_NULL);
-  EXPECT_EQ(workers(), std::vector<pid_t>());
+  EXPECT_EQ(child_processes(), std::vector<pid_t>());
   return error;
 }
 

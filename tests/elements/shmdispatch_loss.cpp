@@ -30,16 +30,6 @@ bool has(const std::string& text, const std::string& part) {
   return text.find(part) != std::string::npos;
 }
 
-std::vector<pid_t> children() {
-  std::vector<pid_t> pids;
-  for (const auto& task :
-       std::filesystem::directory_iterator("/proc/self/task")) {
-    std::ifstream list(task.path() / "children");
-    pids.insert(pids.end(), std::istream_iterator<pid_t>(list), {});
-  }
-  return pids;
-}
-
 // ---- At the start ----------------------------------------------------------
 
 // The error of an element that does not go to PAUSED.
@@ -53,7 +43,7 @@ std::string error_of_starting(const char* stage, const char* command) {
   std::string error = Messages::text(messages.wait(GST_MESSAGE_ERROR).get());
   gst_element_set_state(element.get(), GST_STATE_NULL);
   EXPECT_EQ(messages.count(GST_MESSAGE_ERROR), 0U) << "it is told once";
-  EXPECT_EQ(children(), std::vector<pid_t>());
+  EXPECT_EQ(child_processes(), std::vector<pid_t>());
   return error;
 }
 
@@ -117,7 +107,7 @@ TEST(Dispatcher, DISABLED_PlaysUntilItIsKilled) {
   ASSERT_TRUE(pipeline);
   gst_element_set_state(pipeline.get(), GST_STATE_PLAYING);
   gst_element_get_state(pipeline.get(), nullptr, nullptr, GST_CLOCK_TIME_NONE);
-  const std::vector<pid_t> pids = children();
+  const std::vector<pid_t> pids = child_processes();
   os::send_packet(kSocket, std::as_bytes(std::span(pids)), {});
   pause();
 }

@@ -18,18 +18,8 @@ namespace {
 
 using Numbers = std::vector<std::uint64_t>;
 
-std::vector<pid_t> workers() {
-  std::vector<pid_t> pids;
-  for (const auto& task :
-       std::filesystem::directory_iterator("/proc/self/task")) {
-    std::ifstream list(task.path() / "children");
-    pids.insert(pids.end(), std::istream_iterator<pid_t>(list), {});
-  }
-  return pids;
-}
-
 void signal_all(int number) {
-  for (const pid_t worker : workers()) kill(worker, number);
+  for (const pid_t worker : child_processes()) kill(worker, number);
 }
 
 bool is_stopped(pid_t worker) {
@@ -41,15 +31,8 @@ bool is_stopped(pid_t worker) {
 
 void stop_all() {
   signal_all(SIGSTOP);
-  for (const pid_t worker : workers())
+  for (const pid_t worker : child_processes())
     while (!is_stopped(worker)) g_usleep(1000);
-}
-
-MessagePtr wait_for_element_message(Harness& sut, const char* name) {
-  while (true) {
-    MessagePtr message = sut.messages().wait(GST_MESSAGE_ELEMENT);
-    if (gst_message_has_name(message.get(), name)) return message;
-  }
 }
 
 std::string text_of(GstMessage* message, const char* field) {
@@ -74,9 +57,9 @@ TEST(Restart, TheFrameOfAKilledWorkerIsDoneByAnother) {
               {.gate = &gate});
   sut.push_range(0, 3);
   gate.wait_until_held(0);
-  const pid_t first = workers().at(0);
+  const pid_t first = child_processes().at(0);
   kill(first, SIGKILL);
-  const MessagePtr lost = wait_for_element_message(sut, "worker-lost");
+  const MessagePtr lost = sut.messages().wait_element("worker-lost");
   guint worker = 7;
   gst_structure_get_uint(gst_message_get_structure(lost.get()), "worker",
                          &worker);
@@ -114,8 +97,8 @@ TEST(Restart, AnIdleWorkerIsReplacedToo) {
   Harness sut("stage=identity max-workers=1");
   sut.push(0);
   sut.pull();
-  kill(workers().at(0), SIGKILL);
-  wait_for_element_message(sut, "worker-lost");
+  kill(child_processes().at(0), SIGKILL);
+  sut.messages().wait_element("worker-lost");
   sut.push(1);
   EXPECT_EQ(sut.pull_number(), 1U);
 }
@@ -124,8 +107,8 @@ TEST(Restart, ANewWorkerHasWhatHadBeenSetOnTheStage) {
   Harness sut("stage=\"teststage name=t\" max-workers=1");
   gst_child_proxy_set(GST_CHILD_PROXY(sut.element()), "stage::t::writes", TRUE,
                       nullptr);
-  kill(workers().at(0), SIGKILL);
-  wait_for_element_message(sut, "worker-lost");
+  kill(child_processes().at(0), SIGKILL);
+  sut.messages().wait_element("worker-lost");
   sut.push(0);
   EXPECT_FALSE(has_own_bytes(sut.pull().get()));
 }
@@ -138,7 +121,7 @@ TEST(Restart, AFrameThatEndsTwoWorkersIsLeftOut) {
     EXPECT_EQ(number_of(out.get()), number);
     EXPECT_EQ(has_own_bytes(out.get()), number % 4 == 0) << number;
   }
-  const MessagePtr message = wait_for_element_message(sut, "frame-given-up");
+  const MessagePtr message = sut.messages().wait_element("frame-given-up");
   guint lost = 0;
   gst_structure_get_uint(gst_message_get_structure(message.get()),
                          "workers-lost", &lost);
@@ -201,7 +184,7 @@ TEST(Restart, AnotherStageEndsBeingLeftOut) {
   sut.push(1);
   sut.pull();
   g_object_set(sut.element(), "stage", "teststage writes=true", nullptr);
-  wait_for_element_message(sut, "stage-replaced");
+  sut.messages().wait_element("stage-replaced");
   sut.push(2);
   EXPECT_FALSE(has_own_bytes(sut.pull().get()));
 }
@@ -219,7 +202,7 @@ TEST(Restart, AStageWithStateGoesOnAtTheNextKeyFrame) {
   sut.push(delta(2));
   gate.wait_until_held(1);
   signal_all(SIGKILL);
-  wait_for_element_message(sut, "key-frame-awaited");
+  sut.messages().wait_element("key-frame-awaited");
   const EventPtr event = sut.pull_upstream_event(GST_EVENT_CUSTOM_UPSTREAM);
   EXPECT_TRUE(gst_event_has_name(event.get(), "GstForceKeyUnit"));
   gate.open();
@@ -240,8 +223,8 @@ TEST(Restart, AWorkerThatHangsForTooLongIsKilled) {
               {.gate = &gate});
   sut.push(0);
   gate.wait_until_held(0);
-  wait_for_element_message(sut, "worker-stuck");
-  const MessagePtr lost = wait_for_element_message(sut, "worker-lost");
+  sut.messages().wait_element("worker-stuck");
+  const MessagePtr lost = sut.messages().wait_element("worker-lost");
   EXPECT_NE(text_of(lost.get(), "reason").find("stuck"), std::string::npos)
       << text_of(lost.get(), "reason");
   gate.release(0);  // the second one is let through
@@ -255,7 +238,7 @@ TEST(Restart, AWorkerThatIsStoppedIsKilled) {
   sut.pull();
   stop_all();
   sut.push(1);
-  wait_for_element_message(sut, "worker-lost");
+  sut.messages().wait_element("worker-lost");
   EXPECT_EQ(sut.pull_number(), 1U);
 }
 
@@ -272,11 +255,11 @@ TEST(Restart, NothingIsLeftBehind) {
       sut.push(number);
       EXPECT_EQ(sut.pull_number(), number);
       if (number % 5 != 4) continue;
-      kill(workers().at(0), SIGKILL);
+      kill(child_processes().at(0), SIGKILL);
       sut.wait_for_stat("workers-lost", (number + 1) / 5);
     }
   }
-  EXPECT_EQ(workers(), std::vector<pid_t>());
+  EXPECT_EQ(child_processes(), std::vector<pid_t>());
   EXPECT_EQ(files(), before);
 }
 

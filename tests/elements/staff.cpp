@@ -31,14 +31,6 @@ class Live : public Harness {
                  .has_test_clock = true}) {}
 };
 
-// The next element message of that name.
-MessagePtr wait_for_element_message(Harness& sut, const char* name) {
-  while (true) {
-    MessagePtr message = sut.messages().wait(GST_MESSAGE_ELEMENT);
-    if (gst_message_has_name(message.get(), name)) return message;
-  }
-}
-
 guint uint_of(GstMessage* message, const char* field) {
   guint value = G_MAXUINT;
   gst_structure_get_uint(gst_message_get_structure(message), field, &value);
@@ -65,7 +57,7 @@ void replace_stage(Harness& sut, const std::string& stage) {
   set_stage(sut, stage);
   MessagePtr message;
   do {
-    message = wait_for_element_message(sut, "stage-replaced");
+    message = sut.messages().wait_element("stage-replaced");
   } while (text_of(message.get(), "stage") != stage);
 }
 
@@ -89,7 +81,7 @@ TEST(Staff, OneThatComesIsTold) {
   gate.hold_all();
   Harness sut("stage=gate min-workers=1 max-workers=2", {.gate = &gate});
   sut.push_range(0, 2);
-  const MessagePtr message = wait_for_element_message(sut, "worker-started");
+  const MessagePtr message = sut.messages().wait_element("worker-started");
   EXPECT_EQ(uint_of(message.get(), "worker"), 1U);
   gate.open();
 }
@@ -158,7 +150,7 @@ TEST(Staff, ASpareTakesOverFromOneThatIsStuck) {
   gate.wait_until_held(0);
   sut.crank();
   EXPECT_EQ(sut.pull_number(), 0U);
-  const MessagePtr message = wait_for_element_message(sut, "worker-set-aside");
+  const MessagePtr message = sut.messages().wait_element("worker-set-aside");
   EXPECT_EQ(uint_of(message.get(), "worker"), 0U);
   sut.push(1);
   EXPECT_EQ(sut.pull_number(), 1U);

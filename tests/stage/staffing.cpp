@@ -193,7 +193,7 @@ TEST(Staffing, OneThatIsStuckIsKilledOnce) {
   EXPECT_EQ(orders.next, kBegin + milliseconds(500));
   orders = sut.orders(kBegin + milliseconds(500));
   ASSERT_EQ(orders.kill.size(), 1U);
-  EXPECT_EQ(orders.kill[0].worker, worker);
+  EXPECT_EQ(orders.kill[0], worker);
   EXPECT_TRUE(sut.orders(kBegin + seconds(9)).kill.empty());
 }
 

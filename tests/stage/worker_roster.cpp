@@ -204,7 +204,7 @@ TEST(WorkerRoster, OneThatComesBackIsParkedIfItsPlaceIsTaken) {
   sut.add(new_worker(1), sut.generation());
   const std::shared_ptr<Worker> stuck = take(sut);
   sut.set_aside(*stuck, kNow);
-  EXPECT_TRUE(sut.on_finished(*stuck));
+  EXPECT_TRUE(sut.on_finished(*stuck, kLong));
   EXPECT_EQ(sut.set_aside_count(), 0U);
   EXPECT_EQ(sut.active_count(), 1U);
   EXPECT_EQ(sut.parked_count(), 1U);
@@ -215,7 +215,7 @@ TEST(WorkerRoster, OneThatComesBackWorksIfNobodyTookItsPlace) {
   const std::shared_ptr<Worker> stuck = take(sut);
   sut.set_aside(*stuck, kNow);
   EXPECT_EQ(sut.active_count(), 0U);
-  sut.on_finished(*stuck);
+  sut.on_finished(*stuck, kLong);
   EXPECT_EQ(take_all(sut), Taken{stuck});
 }
 
@@ -250,7 +250,7 @@ TEST(WorkerRoster, ABusyOneThatIsRemovedLeavesWhenItHasGivenItsJobBack) {
   EXPECT_FALSE(sut.has_leaving());
   ASSERT_EQ(sut.busy().size(), 1U);
   EXPECT_TRUE(sut.busy().front().is_removed);
-  sut.on_finished(*gone);
+  sut.on_finished(*gone, kLong);
   EXPECT_EQ(sut.leaving(), Taken{gone});
   EXPECT_EQ(sut.idle_count(), 0U);
 }
@@ -329,7 +329,7 @@ TEST(WorkerRoster, EarlierGenerationsLeaveWhenTheyAreDone) {
   sut.end_earlier_generations();
   EXPECT_EQ(sut.leaving().size(), 1U);
   EXPECT_FALSE(sut.has_any(sut.generation() - 1));
-  sut.on_finished(*busy);
+  sut.on_finished(*busy, kLong);
   EXPECT_EQ(sut.leaving().size(), 2U);
 }
 

@@ -74,18 +74,18 @@ const GstMemory* memory_of(GstBuffer* buffer) {
 namespace {
 
 // Those that have ended and were not reaped yet, too.
-unsigned child_processes() {
-  unsigned count = 0;
+
+}  // namespace
+
+std::vector<pid_t> child_processes() {
+  std::vector<pid_t> pids;
   for (const auto& task :
        std::filesystem::directory_iterator("/proc/self/task")) {
     std::ifstream children(task.path() / "children");
-    count += static_cast<unsigned>(
-        std::distance(std::istream_iterator<int>(children), {}));
+    pids.insert(pids.end(), std::istream_iterator<pid_t>(children), {});
   }
-  return count;
+  return pids;
 }
-
-}  // namespace
 
 ElementPtr new_element() {
   GstElement* element =
@@ -97,7 +97,7 @@ ElementPtr new_element() {
 unsigned workers_of(GstElement* element) {
   return GST_IS_BIN(element)
              ? static_cast<unsigned>(GST_BIN_NUMCHILDREN(element))
-             : child_processes();
+             : static_cast<unsigned>(child_processes().size());
 }
 
 // ---- Stats -----------------------------------------------------------------
@@ -149,6 +149,13 @@ MessagePtr Messages::wait(GstMessageType type) { return wait_on(bus_, type); }
 
 MessagePtr Messages::poll(GstMessageType type) {
   return MessagePtr(gst_bus_pop_filtered(bus_, type));
+}
+
+MessagePtr Messages::wait_element(const char* name) {
+  while (true) {
+    MessagePtr message = wait(GST_MESSAGE_ELEMENT);
+    if (gst_message_has_name(message.get(), name)) return message;
+  }
 }
 
 unsigned Messages::count(GstMessageType type) {

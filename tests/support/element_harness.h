@@ -10,6 +10,8 @@
 // Failure: what does not come within kPatience ends the program.
 #pragma once
 
+#include <sys/types.h>
+
 #include <atomic>
 #include <functional>
 #include <future>
@@ -56,6 +58,8 @@ const GstMemory* memory_of(GstBuffer* buffer);
 
 // The element under test, in no pipeline.
 ElementPtr new_element();
+// The processes of this program: workers, in the order in which they started.
+std::vector<pid_t> child_processes();
 // How many workers `element` (transfer none) has, busy or not: copies in it, or
 // processes of this program.
 unsigned workers_of(GstElement* element);
@@ -84,6 +88,8 @@ class Messages {
 
   // Waits for the next message of that type; drops those before it.
   MessagePtr wait(GstMessageType type);
+  // The same of the next element message of that name.
+  MessagePtr wait_element(const char* name);
   // The next message of that type that is there already, or null.
   MessagePtr poll(GstMessageType type);
   // How many of that type are there already; takes them all.
