@@ -43,6 +43,12 @@ const char* to_string(Cause cause) {
       return "worker-lost";
     case Cause::kNoWorkers:
       return "no-workers";
+    case Cause::kPredictedLate:
+      return "predicted-late";
+    case Cause::kSpared:
+      return "spared";
+    case Cause::kCeiling:
+      return "ceiling";
   }
   return "?";
 }
@@ -52,6 +58,7 @@ void FrameSums::on_departure(const FrameRecord& record) {
   ++causes_[static_cast<std::size_t>(record.cause)];
   if (record.late) ++late_;
   if (record.action != Action::kApplied) return;
+  ++levels_.at(record.level);
   queue_time_ += record.start - record.arrival;
   service_time_ += record.end - record.start;
   reorder_time_ += record.departure - record.end;

@@ -45,8 +45,13 @@ enum class Cause : std::uint8_t {
   kStalled,         // its worker is stuck: many younger results were ready
   kWorkerLost,      // the worker that had it died
   kNoWorkers,       // the workers died too often: none is started any more
+  kPredictedLate,   // the full stage would not have been done in time
+  kSpared,          // it might have been, at the cost of the frames behind it
+  kCeiling,         // the ceiling of the levels is below the full stage
 };
-inline constexpr std::size_t kCauseCount = 11;
+inline constexpr std::size_t kCauseCount = 14;
+// Rungs of a ladder that have a stage, at most.
+inline constexpr unsigned kMostLevels = 16;
 
 const char* to_string(Action action);
 const char* to_string(Cause cause);
@@ -59,6 +64,7 @@ struct FrameRecord {
   MonotonicTime departure{};  // left the element
   std::optional<RunningTime> due;
   std::optional<unsigned> worker;
+  unsigned level = 0;  // that the worker was given: 0 is the full stage
   Action action = Action::kDropped;
   Cause cause = Cause::kNone;
   bool late = false;  // left more than kLateAfter after the due time
@@ -85,6 +91,8 @@ class FrameSums {
   std::uint64_t in_flight() const;
   std::uint64_t count(Action action) const;
   std::uint64_t count(Cause cause) const;
+  // Frames that left with the result of this level.
+  std::uint64_t applied_at(unsigned level) const { return levels_.at(level); }
   std::uint64_t late() const { return late_; }
   std::uint64_t late_results() const { return late_results_; }
   std::uint64_t copies() const { return copies_; }
@@ -99,6 +107,7 @@ class FrameSums {
   std::uint64_t frames_in_ = 0;
   std::array<std::uint64_t, kActionCount> actions_{};
   std::array<std::uint64_t, kCauseCount> causes_{};
+  std::array<std::uint64_t, kMostLevels> levels_{};
   std::uint64_t late_ = 0;
   std::uint64_t late_results_ = 0;
   std::uint64_t copies_ = 0;

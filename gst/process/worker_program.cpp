@@ -195,7 +195,7 @@ bool WorkerProgram::build(const IncomingMessage& message,
   const auto number =
       static_cast<unsigned>(message.number(protocol::kFieldNumber));
   copy_ = std::make_unique<stage::StageCopy>(
-      std::move(std::get<stage::ParsedStage>(parsed)), number,
+      std::move(std::get<stage::ParsedStage>(parsed)), number, /*level=*/0,
       surroundings_->negotiation(), std::make_shared<core::OriginalKeeping>());
   copy_->watch_abandoned(&regions_.commands->abandoned_end);
   set_properties(message.fields);

@@ -133,16 +133,22 @@ GstElement* new_port(const char* name, GstPad* pad) {
 
 }  // namespace
 
+std::string copy_name(unsigned worker, unsigned level) {
+  const std::string name = "worker" + std::to_string(worker);
+  return level == 0 ? name : name + "-level" + std::to_string(level);
+}
+
 bool is_port(GstElement* element) {
   return G_TYPE_CHECK_INSTANCE_TYPE(element, gst_dispatch_port_get_type());
 }
 
 // ---- Construction ----------------------------------------------------------
 
-StageCopy::StageCopy(ParsedStage stage, unsigned number,
+StageCopy::StageCopy(ParsedStage stage, unsigned number, unsigned level,
                      std::shared_ptr<Negotiation> negotiation,
                      std::shared_ptr<core::OriginalKeeping> keeping)
     : number_(number),
+      level_(level),
       negotiation_(std::move(negotiation)),
       keeping_(std::move(keeping)) {
   init_debug();
@@ -154,7 +160,7 @@ void StageCopy::build(ParsedStage stage) {
       std::any_of(stage.facts.begin(), stage.facts.end(), core::is_coder);
   bin_ = std::move(stage.bin);
   stage_src_ = std::move(stage.open_src);
-  const std::string name = "worker" + std::to_string(number_);
+  const std::string name = copy_name(number_, level_);
   gst_object_set_name(GST_OBJECT_CAST(bin_.get()), name.c_str());
   drop_abandoned_between(bin_.get());
 
@@ -217,14 +223,34 @@ bool StageCopy::is_running_here() const {
   return runner_.load(std::memory_order_acquire) == std::this_thread::get_id();
 }
 
+// While a frame is in the stage, its input caps are those of the frame. Null:
+// what upstream can give. (transfer none)
+GstCaps* StageCopy::present_input() const {
+  if (asker_.load(std::memory_order_acquire) == std::this_thread::get_id())
+    return asked_input_.get();
+  return is_running_here() ? job_->sticky->caps() : nullptr;
+}
+
+CapsPtr StageCopy::possible_output(GstCaps* input) {
+  asked_input_ = share(input);
+  asker_.store(std::this_thread::get_id(), std::memory_order_release);
+  const PadPtr entry(gst_pad_get_peer(feeder_.get()));
+  CapsPtr possible;
+  if (entry && gst_pad_query_accept_caps(entry.get(), input))
+    possible.reset(gst_pad_peer_query_caps(collector_.get(), nullptr));
+  else
+    possible.reset(gst_caps_new_empty());
+  asker_.store(std::thread::id(), std::memory_order_release);
+  asked_input_.reset();
+  return possible;
+}
+
 bool StageCopy::query_at_input(GstQuery* query) {
-  // While a frame is in the stage, its input caps are those of the frame.
-  if (GST_QUERY_TYPE(query) != GST_QUERY_CAPS || !is_running_here() ||
-      job_->sticky->caps() == nullptr)
+  GstCaps* caps = present_input();
+  if (GST_QUERY_TYPE(query) != GST_QUERY_CAPS || caps == nullptr)
     return negotiation_->query_upstream(query);
   GstCaps* filter = nullptr;
   gst_query_parse_caps(query, &filter);
-  GstCaps* caps = job_->sticky->caps();
   g_autoptr(GstCaps) answer =
       filter != nullptr
           ? gst_caps_intersect_full(filter, caps, GST_CAPS_INTERSECT_FIRST)
@@ -447,10 +473,10 @@ void StageCopy::run(Job& job, JobResult& result) {
 GstFlowReturn StageCopy::push_frame(Job& job, JobResult& result) {
   const core::HandOver how =
       job.keep_original ? keeping_->decide() : core::HandOver::kShared;
+  const bool is_discont =
+      GST_BUFFER_FLAG_IS_SET(job.frame.first(), GST_BUFFER_FLAG_DISCONT);
   Frame handed = hand_over(job, how, result);
   const GstMemory* memory = first_memory(handed.first());
-  const bool is_discont =
-      GST_BUFFER_FLAG_IS_SET(handed.first(), GST_BUFFER_FLAG_DISCONT);
   const bool is_list = handed.is_list();
   GstMiniObject* object = handed.take().release();
   const GstFlowReturn flow =
@@ -501,17 +527,20 @@ void StageCopy::take_off_discont(Outputs& outputs) {
 
 Frame StageCopy::hand_over(Job& job, core::HandOver how, JobResult& result) {
   Frame frame = std::move(job.frame);
-  if (!job.keep_original && !job.due) return frame;
+  if (!job.keep_original && !job.due && !job.is_after_gap) return frame;
+  bool marks_gap = job.is_after_gap;
   frame.map([&](BufferPtr buffer) {
     if (how == core::HandOver::kCopy) {
       ++result.copied_buffers;
       result.copied_bytes += gst_buffer_get_size(buffer.get());
       buffer = copy_to_recycled(buffer.get());
     }
-    if (!job.due) return buffer;
+    if (!job.due && !marks_gap) return buffer;
     // Another buffer over the same memory, where the original is kept.
     buffer.reset(gst_buffer_make_writable(buffer.release()));
-    set_due_time(buffer.get(), *job.due);
+    if (job.due) set_due_time(buffer.get(), *job.due);
+    if (std::exchange(marks_gap, false))
+      GST_BUFFER_FLAG_SET(buffer.get(), GST_BUFFER_FLAG_DISCONT);
     return buffer;
   });
   return frame;

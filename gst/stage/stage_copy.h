@@ -34,10 +34,14 @@ namespace dispatch::stage {
 // Whether `element` is a port of a copy and no element of the stage.
 bool is_port(GstElement* element);
 
+// The name of the bin of a copy: "worker0", or "worker0-level1".
+std::string copy_name(unsigned worker, unsigned level);
+
 class StageCopy {
  public:
-  // `keeping` is shared by all copies of a stage.
-  StageCopy(ParsedStage stage, unsigned number,
+  // Of worker `number`, for the level `level` of its ladder. `keeping` is
+  // shared by all copies of a stage.
+  StageCopy(ParsedStage stage, unsigned number, unsigned level,
             std::shared_ptr<Negotiation> negotiation,
             std::shared_ptr<core::OriginalKeeping> keeping);
   ~StageCopy();
@@ -61,6 +65,10 @@ class StageCopy {
   void watch_abandoned(const std::atomic<core::Sequence>* end) {
     watched_end_ = end;
   }
+
+  // The caps that may leave it for frames of the caps `input`; empty if it does
+  // not take them. One thread at a time.
+  CapsPtr possible_output(GstCaps* input);
 
   // Ends what blocks inside. The next run() sets the copy flowing again.
   void flush();
@@ -90,12 +98,14 @@ class StageCopy {
   bool run_query(Job& job);
   void take_off_due_times(Outputs& outputs);
   bool is_running_here() const;
+  GstCaps* present_input() const;
   void collect_caps(GstEvent* event);
   void bind_for_good();
   void check_segment(GstEvent* event);
   void say_disagreement(const Epoch& epoch);
 
   const unsigned number_;
+  const unsigned level_;
   const std::shared_ptr<Negotiation> negotiation_;
   const std::shared_ptr<core::OriginalKeeping> keeping_;
   bool has_coder_ = false;
@@ -109,6 +119,9 @@ class StageCopy {
   const std::atomic<core::Sequence>* watched_end_ = &abandoned_end_;
   std::atomic<bool> needs_flush_stop_{false};
   std::atomic<std::thread::id> runner_{};  // inside run(), the thread in it
+  // Inside possible_output(), the thread in it, and what it asks about.
+  std::atomic<std::thread::id> asker_{};
+  CapsPtr asked_input_;
 
   // The rest belongs to the thread in run().
   Job* job_ = nullptr;

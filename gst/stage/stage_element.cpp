@@ -56,7 +56,7 @@ std::shared_ptr<const StickyState> initial_state() {
 }
 
 // The name of the copy ("worker0") that `object` is part of; empty if none.
-std::string copy_name(GstObject* object, GstObject* element) {
+std::string name_of_copy(GstObject* object, GstObject* element) {
   for (; object != nullptr; object = GST_OBJECT_PARENT(object))
     if (GST_OBJECT_PARENT(object) == element) return name_of(object);
   return {};
@@ -71,7 +71,7 @@ StageElement::StageElement(GstElement* element, GstPad* sink, GstPad* src,
       src_(src),
       member_(element),
       account_(member_, sink, src),
-      workers_(make_workers(prototype_, *this)),
+      workers_(make_workers(ladder_, *this)),
       negotiation_(std::make_shared<Negotiation>(sink, src)),
       dispatcher_(std::make_shared<Dispatcher>(element, src)),
       messages_(element),
@@ -159,7 +159,7 @@ void StageElement::apply_staffing() {
 }
 
 bool StageElement::build_workers(const Settings& settings) {
-  const std::string description = prototype_.description();
+  const std::string description = prototype().description();
   auto parsed = parse_stage(description);
   if (auto* error = std::get_if<StageError>(&parsed))
     return fail(error->message, "stage=\"" + description + "\"");
@@ -193,7 +193,7 @@ bool StageElement::open() {
     opened_with_ = settings_;
   }
   workers_->interrupt(false);
-  prototype_.confirm(prototype_.description());
+  prototype().confirm(prototype().description());
   if (!build_workers(settings_in_force())) return false;
   dispatcher_->start(workers_->all(), workers_->reports());
   dispatcher_->set_per_stream(is_per_stream_);
@@ -220,7 +220,7 @@ GstStateChangeReturn StageElement::finish_open(GstStateChangeReturn result) {
   }
   is_started_ = true;
   workers_->start();
-  supervisor_.start(prototype_.description());
+  supervisor_.start(prototype().description());
   return result;
 }
 
@@ -593,10 +593,10 @@ void StageElement::on_exhausted(const Problem& problem) {
 
 void StageElement::set_stage(const std::string& description) {
   if (!is_started_) {
-    prototype_.set_description(description);
+    prototype().set_description(description);
     return;
   }
-  prototype_.try_description(description);
+  prototype().try_description(description);
   dispatcher_->replace_stage(description);
 }
 
@@ -617,7 +617,7 @@ std::optional<Problem> StageElement::check_stage(
 void StageElement::on_stage_made(const std::string& description,
                                  WorkerRoster::Generation generation,
                                  std::shared_ptr<Worker> first) {
-  prototype_.confirm(description);
+  prototype().confirm(description);
   {
     const std::lock_guard lock(mutex_);
     offer_ = {generation, std::move(first), is_checked_per_stream_};
@@ -628,7 +628,7 @@ void StageElement::on_stage_made(const std::string& description,
 
 void StageElement::on_stage_not_made(const std::string& description,
                                      const Problem& problem) {
-  prototype_.revert(description);
+  prototype().revert(description);
   GST_ELEMENT_WARNING(
       element_, RESOURCE, SETTINGS,
       ("The stage stays as it was: %s", problem.message.c_str()),
@@ -674,8 +674,9 @@ void StageElement::post_copy_error(GstMessage* message) {
   g_autoptr(GError) error = nullptr;
   g_autofree gchar* debug = nullptr;
   gst_message_parse_error(message, &error, &debug);
-  on_stage_error(copy_name(GST_MESSAGE_SRC(message), GST_OBJECT_CAST(element_)),
-                 name_of(GST_MESSAGE_SRC(message)), error, debug);
+  on_stage_error(
+      name_of_copy(GST_MESSAGE_SRC(message), GST_OBJECT_CAST(element_)),
+      name_of(GST_MESSAGE_SRC(message)), error, debug);
 }
 
 void StageElement::on_problem(const Problem& problem) {
@@ -704,8 +705,9 @@ bool StageElement::on_message(GstMessage* message) {
   GstElement* owner = nullptr;
   gst_message_parse_stream_status(message, &type, &owner);
   if (type != GST_STREAM_STATUS_TYPE_CREATE || is_port(owner)) return false;
-  on_stage_thread(copy_name(GST_OBJECT_CAST(owner), GST_OBJECT_CAST(element_)),
-                  name_of(owner));
+  on_stage_thread(
+      name_of_copy(GST_OBJECT_CAST(owner), GST_OBJECT_CAST(element_)),
+      name_of(owner));
   return true;
 }
 

@@ -21,9 +21,9 @@
 #include "stage/dispatcher.h"
 #include "stage/domain.h"
 #include "stage/field_pairing.h"
+#include "stage/ladder.h"
 #include "stage/latency_account.h"
 #include "stage/staff_messages.h"
-#include "stage/stage_prototype.h"
 #include "stage/supervisor.h"
 #include "stage/workers.h"
 
@@ -53,7 +53,7 @@ class StageElement final : private WorkersHost, private Supervisor::Host {
   // `element` (transfer none) owns this; `sink` and `src` (transfer none) are
   // its pads. `make_workers` is called once, at once.
   using MakeWorkers =
-      std::function<std::unique_ptr<Workers>(StagePrototype&, WorkersHost&)>;
+      std::function<std::unique_ptr<Workers>(Ladder&, WorkersHost&)>;
   StageElement(GstElement* element, GstPad* sink, GstPad* src,
                const MakeWorkers& make_workers);
 
@@ -61,7 +61,9 @@ class StageElement final : private WorkersHost, private Supervisor::Host {
   Settings settings() const;
   // May change at any time; what takes effect when is the property's business.
   void configure(const std::function<void(Settings&)>& change);
-  StagePrototype& prototype() { return prototype_; }
+  Ladder& ladder() { return ladder_; }
+  // Of the full stage.
+  StagePrototype& prototype() { return ladder_.full().prototype(); }
   // Replaces the stage: at a frame boundary if it runs, once the workers of the
   // new one are there.
   void set_stage(const std::string& description);
@@ -145,7 +147,7 @@ class StageElement final : private WorkersHost, private Supervisor::Host {
   GstPad* const src_;
   DomainMember member_;
   LatencyAccount account_;
-  StagePrototype prototype_;
+  Ladder ladder_;
   const std::unique_ptr<Workers> workers_;
   // Shared with workers that are set aside and may outlive the element.
   const std::shared_ptr<Negotiation> negotiation_;

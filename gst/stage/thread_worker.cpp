@@ -7,12 +7,16 @@
 
 namespace dispatch::stage {
 
-ThreadWorker::ThreadWorker(std::unique_ptr<StageCopy> copy,
+ThreadWorker::ThreadWorker(Copies copies,
                            std::shared_ptr<WorkerListener> listener)
-    : copy_(std::move(copy)), listener_(std::move(listener)) {}
+    : copies_(std::move(copies)), listener_(std::move(listener)) {}
 
 bool ThreadWorker::start() {
-  return gst_pad_start_task(copy_->feeder(), loop, this, nullptr) != FALSE;
+  {
+    const std::lock_guard lock(mutex_);
+    has_thread_ = true;
+  }
+  return gst_pad_start_task(full().feeder(), loop, this, nullptr) != FALSE;
 }
 
 bool ThreadWorker::finish() {
@@ -25,31 +29,42 @@ bool ThreadWorker::finish() {
       next_.reset();
       is_busy_ = false;
     }
-    if (is_busy_) {
+    if (is_busy_ && has_thread_) {
       self_ = shared_from_this();
       return false;
     }
   }
-  gst_pad_stop_task(copy_->feeder());
+  gst_pad_stop_task(full().feeder());
   return true;
 }
 
 void ThreadWorker::submit(Job job) {
+  bool has_to_wake = false;
   {
     const std::lock_guard lock(mutex_);
     if (is_stopping_) return;
-    next_ = std::move(job);
     is_busy_ = true;
-    if (!is_waiting_) return;
+    if (has_thread_) {
+      next_ = std::move(job);
+      has_to_wake = is_waiting_;
+    } else {
+      job_ = std::move(job);
+    }
+    if (has_thread_ && !has_to_wake) return;
   }
-  changed_.notify_all();
+  if (has_to_wake)
+    changed_.notify_all();
+  else
+    run();
 }
 
 void ThreadWorker::abandon(core::Sequence sequence) {
-  copy_->abandon(sequence);
+  for (const auto& copy : copies_) copy->abandon(sequence);
 }
 
-void ThreadWorker::flush() { copy_->flush(); }
+void ThreadWorker::flush() {
+  for (const auto& copy : copies_) copy->flush();
+}
 
 bool ThreadWorker::wait_for_job() {
   std::unique_lock lock(mutex_);
@@ -65,28 +80,31 @@ bool ThreadWorker::wait_for_job() {
   return true;
 }
 
+// Runs the job to its end, and tells of it unless set aside meanwhile.
+void ThreadWorker::run() {
+  result_.reset();
+  copies_.at(job_.level)->run(job_, result_);
+  std::shared_ptr<WorkerListener> listener;
+  {
+    const std::lock_guard lock(mutex_);
+    is_busy_ = false;
+    listener = listener_;
+  }
+  // It may be given its next job within the call.
+  if (listener) listener->on_finished(*this, job_.sequence, result_);
+}
+
 void ThreadWorker::loop(gpointer user_data) {
   auto* self = static_cast<ThreadWorker*>(user_data);
   const std::string name = "wp:worker" + std::to_string(self->number());
   pthread_setname_np(pthread_self(), name.c_str());
-  while (self->wait_for_job()) {
-    self->result_.reset();
-    self->copy_->run(self->job_, self->result_);
-    std::shared_ptr<WorkerListener> listener;
-    {
-      const std::lock_guard lock(self->mutex_);
-      self->is_busy_ = false;
-      listener = self->listener_;
-    }
-    if (listener)
-      listener->on_finished(*self, self->job_.sequence, self->result_);
-  }
-  gst_pad_pause_task(self->copy_->feeder());
+  while (self->wait_for_job()) self->run();
+  gst_pad_pause_task(self->full().feeder());
   self->end_set_aside();
 }
 
 // On the worker's own thread, which cannot join itself: GStreamer's pool of
-// threads for such calls takes the copy down.
+// threads for such calls takes the copies down.
 void ThreadWorker::end_set_aside() {
   std::shared_ptr<ThreadWorker> self;
   {
@@ -94,13 +112,13 @@ void ThreadWorker::end_set_aside() {
     self = std::move(self_);
   }
   if (!self) return;
-  GstElement* bin = copy_->bin();
   gst_element_call_async(
-      bin,
-      [](GstElement* element, gpointer user_data) {
+      full().bin(),
+      [](GstElement*, gpointer user_data) {
         auto& worker = *static_cast<std::shared_ptr<ThreadWorker>*>(user_data);
-        gst_pad_stop_task(worker->copy_->feeder());
-        gst_element_set_state(element, GST_STATE_NULL);
+        gst_pad_stop_task(worker->full().feeder());
+        for (const auto& copy : worker->copies())
+          gst_element_set_state(copy->bin(), GST_STATE_NULL);
       },
       new std::shared_ptr<ThreadWorker>(std::move(self)),
       [](gpointer user_data) {

@@ -1,15 +1,17 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 //
-// A worker that is a thread.
+// A worker that is a thread, or the thread that gives it its jobs.
 //
-// For: running one copy of a stage on a GstTask of the copy's feeder pad, so
-// that STREAM_STATUS messages let applications set its priority or bring their
-// own threads. Not for: choosing what to run.
+// For: running one copy of each level of a ladder, mostly of one stage. Once
+// start() was called, on a GstTask of the first copy's feeder pad, so that
+// STREAM_STATUS messages let applications set its priority or bring their own
+// threads; before that, in submit(). Not for: choosing what to run.
 //
-// A thread cannot be killed. set_aside() lets go of one that is busy: it stays
-// alive by itself, tells nobody, and takes its copy down when it comes back.
+// A thread cannot be killed. finish() lets go of one that is busy: it stays
+// alive by itself, tells nobody, and takes its copies down when it comes back.
 //
-// Thread: thread-safe, but start() and finish() from one thread.
+// Thread: thread-safe, but start() and finish() from one thread, and start()
+// not while a job runs.
 // Lock order: the Dispatcher's lock before this one's.
 #pragma once
 
@@ -17,6 +19,7 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <vector>
 
 #include "stage/stage_copy.h"
 #include "stage/worker.h"
@@ -26,19 +29,21 @@ namespace dispatch::stage {
 class ThreadWorker final : public Worker,
                            public std::enable_shared_from_this<ThreadWorker> {
  public:
-  ThreadWorker(std::unique_ptr<StageCopy> copy,
-               std::shared_ptr<WorkerListener> listener);
+  // A copy of each level, the full stage first.
+  using Copies = std::vector<std::unique_ptr<StageCopy>>;
+  ThreadWorker(Copies copies, std::shared_ptr<WorkerListener> listener);
 
-  StageCopy& copy() { return *copy_; }
+  const Copies& copies() const { return copies_; }
+  StageCopy& full() const { return *copies_.front(); }
 
-  // The copy's bin must be in PAUSED or PLAYING. False: no thread to be had.
+  // The copies' bins must be in PAUSED or PLAYING. False: no thread to be had.
   bool start();
   // Ends an idle thread and returns true. A busy one is set aside and false is
-  // returned: the caller takes the copy's bin out of its own bin and forgets
+  // returned: the caller takes the copies' bins out of its own bin and forgets
   // about the worker. Never waits for the stage.
   bool finish();
 
-  unsigned number() const override { return copy_->number(); }
+  unsigned number() const override { return full().number(); }
   void submit(Job job) override;
   void abandon(core::Sequence sequence) override;
   void flush() override;
@@ -46,19 +51,21 @@ class ThreadWorker final : public Worker,
  private:
   static void loop(gpointer self);
   bool wait_for_job();
+  void run();
   void end_set_aside();
 
-  const std::unique_ptr<StageCopy> copy_;
+  const Copies copies_;
   std::mutex mutex_;
   std::condition_variable changed_;
   // All under mutex_:
   std::shared_ptr<WorkerListener> listener_;  // null once set aside
   std::optional<Job> next_;
+  bool has_thread_ = false;
   bool is_busy_ = false;
   bool is_waiting_ = false;
   bool is_stopping_ = false;
   std::shared_ptr<ThreadWorker> self_;  // while set aside
-  // Of the thread:
+  // Of the thread that runs the job:
   Job job_;
   JobResult result_;
 };

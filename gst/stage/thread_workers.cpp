@@ -23,21 +23,108 @@ StagePrototype::SetFn setter_for(GstElement* copy) {
   };
 }
 
+// Whether `name` is of a copy of worker `number`, whatever its level.
+bool is_copy_of(const std::string& name, unsigned number) {
+  const std::string full = copy_name(number, 0);
+  return name == full || name.rfind(full + "-", 0) == 0;
+}
+
+// Asks each level at its pad; the answer is what is common to all of them, and
+// for other questions than for caps that of the full stage.
+bool ask_levels(const ThreadWorker& worker, GstQuery* query,
+                GstPad* (*pad_of)(const StageCopy&)) {
+  if (!gst_pad_peer_query(pad_of(worker.full()), query)) return false;
+  const bool is_caps = GST_QUERY_TYPE(query) == GST_QUERY_CAPS;
+  if (!is_caps && GST_QUERY_TYPE(query) != GST_QUERY_ACCEPT_CAPS) return true;
+  for (const auto& copy : worker.copies()) {
+    if (copy.get() == &worker.full()) continue;
+    const QueryPtr other(gst_query_copy(query));
+    if (!gst_pad_peer_query(pad_of(*copy), other.get())) return false;
+    if (!is_caps) {
+      gboolean is_accepted = FALSE;
+      gst_query_parse_accept_caps_result(other.get(), &is_accepted);
+      if (!is_accepted) gst_query_set_accept_caps_result(query, FALSE);
+      continue;
+    }
+    GstCaps* ours = nullptr;
+    GstCaps* theirs = nullptr;
+    gst_query_parse_caps_result(query, &ours);
+    gst_query_parse_caps_result(other.get(), &theirs);
+    const CapsPtr common(
+        gst_caps_intersect_full(ours, theirs, GST_CAPS_INTERSECT_FIRST));
+    gst_query_set_caps_result(query, common.get());
+  }
+  return true;
+}
+
+std::string to_text(GstCaps* caps) {
+  g_autofree gchar* text = gst_caps_to_string(caps);
+  return text;
+}
+
+// Frames of one stream get one level or another: what leaves must have the same
+// caps whichever it was. `input`: the caps of what comes.
+std::optional<Problem> check_levels_agree(const ThreadWorker& worker,
+                                          GstCaps* input) {
+  CapsPtr common;
+  for (unsigned level = 0; level < worker.copies().size(); ++level) {
+    StageCopy& copy = *worker.copies()[level];
+    const std::string name = "Level " + std::to_string(level);
+    const CapsPtr possible = copy.possible_output(input);
+    if (gst_caps_is_empty(possible.get()))
+      return Problem{name + " does not take " + to_text(input) + ".",
+                     "Every level has to take what comes: convert in front of "
+                     "it, in level" +
+                         std::to_string(level) + "::stage."};
+    const CapsPtr before = std::move(common);
+    common = before
+                 ? CapsPtr(gst_caps_intersect_full(before.get(), possible.get(),
+                                                   GST_CAPS_INTERSECT_FIRST))
+                 : share(possible.get());
+    if (gst_caps_is_empty(common.get()))
+      return Problem{name + " gives " + to_text(possible.get()) +
+                         " where the levels before it give " +
+                         to_text(before.get()) + ".",
+                     "All levels have to give the same caps: end each of them "
+                     "with a converter and the caps that you want."};
+  }
+  return std::nullopt;
+}
+
 }  // namespace
 
-ThreadWorkers::ThreadWorkers(GstElement* bin, StagePrototype& prototype,
-                             SetupFn setup)
-    : bin_(bin), prototype_(prototype), setup_(std::move(setup)) {}
+ThreadWorkers::ThreadWorkers(GstElement* bin, Ladder& ladder, SetupFn setup)
+    : bin_(bin), ladder_(ladder), setup_(std::move(setup)) {}
 
-std::shared_ptr<ThreadWorker> ThreadWorkers::add(ParsedStage stage,
-                                                 unsigned number) {
-  auto copy = std::make_unique<StageCopy>(std::move(stage), number,
-                                          negotiation_, keeping_);
+std::unique_ptr<StageCopy> ThreadWorkers::new_copy(ParsedStage stage,
+                                                   unsigned number,
+                                                   unsigned level) {
+  BuiltLevel& built = levels_.at(level);
+  auto copy = std::make_unique<StageCopy>(std::move(stage), number, level,
+                                          negotiation_, built.keeping);
   GstElement* bin = copy->bin();
-  prototype_.attach(bin, setter_for(bin));
+  built.level->prototype().attach(bin, setter_for(bin));
   gst_bin_add(GST_BIN(bin_), bin);
-  setup_(bin, number);
-  auto worker = std::make_shared<ThreadWorker>(std::move(copy), listener_);
+  setup_(bin, number, level);
+  return copy;
+}
+
+ThreadWorkers::Built ThreadWorkers::add(ParsedStage full, unsigned number) {
+  std::vector<ParsedStage> stages;
+  stages.push_back(std::move(full));
+  for (unsigned level = 1; level < levels_.size(); ++level) {
+    const std::string text = levels_[level].level->prototype().description();
+    auto parsed = parse_stage(text);
+    if (auto* error = std::get_if<StageError>(&parsed))
+      return Problem{
+          "Level " + std::to_string(level) + ": " + error->message,
+          "level" + std::to_string(level) + "::stage=\"" + text + "\""};
+    stages.push_back(std::move(std::get<ParsedStage>(parsed)));
+  }
+  ThreadWorker::Copies copies;
+  for (unsigned level = 0; level < stages.size(); ++level)
+    copies.push_back(new_copy(std::move(stages[level]), number, level));
+  auto worker = std::make_shared<ThreadWorker>(std::move(copies), listener_);
   const std::lock_guard lock(mutex_);
   workers_.push_back(worker);
   return worker;
@@ -45,17 +132,20 @@ std::shared_ptr<ThreadWorker> ThreadWorkers::add(ParsedStage stage,
 
 std::optional<Problem> ThreadWorkers::build(ParsedStage first,
                                             WorkersPlan plan) {
-  {
-    const std::lock_guard lock(mutex_);
-    keeping_ = std::make_shared<core::OriginalKeeping>();
-  }
+  levels_.clear();
+  for (const auto& level : ladder_.levels())
+    levels_.push_back({level, std::make_shared<core::OriginalKeeping>()});
   negotiation_ = plan.negotiation;
   listener_ = plan.listener;
-  add(std::move(first), 0);
-  for (unsigned number = 1; number < plan.count; ++number) {
+  for (unsigned number = 0; number < plan.count; ++number) {
     // It parsed before, and what it needs is there.
-    auto next = parse_stage(plan.description);
-    add(std::move(std::get<ParsedStage>(next)), number);
+    ParsedStage stage =
+        number == 0
+            ? std::move(first)
+            : std::move(std::get<ParsedStage>(parse_stage(plan.description)));
+    Built built = add(std::move(stage), number);
+    if (auto* problem = std::get_if<Problem>(&built))
+      return std::move(*problem);
   }
   return std::nullopt;
 }
@@ -73,35 +163,37 @@ Workers::Made ThreadWorkers::make(const std::string& description,
     return Problem{error->message, "stage=\"" + description + "\""};
   {
     const std::lock_guard lock(mutex_);
-    making_ = "worker" + std::to_string(number);
+    making_ = number;
     refusal_.reset();
   }
-  const std::shared_ptr<ThreadWorker> worker =
-      add(std::move(std::get<ParsedStage>(parsed)), number);
-  const bool is_started = start_made(*worker);
+  Built built = add(std::move(std::get<ParsedStage>(parsed)), number);
+  auto* worker = std::get_if<std::shared_ptr<ThreadWorker>>(&built);
+  const bool is_started = worker != nullptr && start_made(**worker);
   std::optional<Problem> refusal;
   {
     const std::lock_guard lock(mutex_);
-    making_.clear();
+    making_.reset();
     refusal = std::exchange(refusal_, std::nullopt);
   }
-  if (is_started && !refusal) return worker;
-  let_go(*worker);
+  if (worker == nullptr) return std::get<Problem>(built);
+  if (is_started && !refusal) return *worker;
+  let_go(**worker);
   return refusal.value_or(
-      Problem{"worker" + std::to_string(number) + " does not start.",
+      Problem{copy_name(number, 0) + " does not start.",
               "An element of the stage refuses to change state, or there is no "
               "thread to be had."});
 }
 
 bool ThreadWorkers::start_made(ThreadWorker& worker) {
-  return gst_element_sync_state_with_parent(worker.copy().bin()) &&
-         worker.start();
+  for (const auto& copy : worker.copies())
+    if (!gst_element_sync_state_with_parent(copy->bin())) return false;
+  return worker.start();
 }
 
 bool ThreadWorkers::refuse_made(const std::string& worker,
                                 const Problem& problem) {
   const std::lock_guard lock(mutex_);
-  if (making_.empty() || worker != making_) return false;
+  if (!making_ || !is_copy_of(worker, *making_)) return false;
   if (!refusal_) refusal_ = problem;
   return true;
 }
@@ -117,16 +209,29 @@ void ThreadWorkers::let_go(Worker& worker) {
     gone = std::move(*place);
     workers_.erase(place);
   }
-  prototype_.detach(gone->copy().bin());
+  detach(*gone);
   take_out(*gone);
+}
+
+void ThreadWorkers::detach(ThreadWorker& worker) {
+  for (unsigned level = 0; level < levels_.size(); ++level)
+    levels_[level].level->prototype().detach(worker.copies()[level]->bin());
 }
 
 // Out of the element; a busy one takes itself down when it comes back.
 void ThreadWorkers::take_out(ThreadWorker& worker) {
-  GstElement* bin = worker.copy().bin();
-  gst_element_set_locked_state(bin, TRUE);
-  if (finish(worker)) gst_element_set_state(bin, GST_STATE_NULL);
-  gst_bin_remove(GST_BIN(bin_), bin);
+  for (const auto& copy : worker.copies())
+    gst_element_set_locked_state(copy->bin(), TRUE);
+  if (finish(worker))
+    for (const auto& copy : worker.copies())
+      gst_element_set_state(copy->bin(), GST_STATE_NULL);
+  remove_copies(worker);
+}
+
+void ThreadWorkers::remove_copies(ThreadWorker& worker) {
+  for (const auto& copy : worker.copies())
+    if (GST_OBJECT_PARENT(copy->bin()) == GST_OBJECT_CAST(bin_))
+      gst_bin_remove(GST_BIN(bin_), copy->bin());
 }
 
 // False: it is busy, and on its own from now on.
@@ -150,7 +255,7 @@ void ThreadWorkers::lead(Worker& worker) {
 
 void ThreadWorkers::begin_close() {
   for (const auto& worker : workers_)
-    if (!finish(*worker)) gst_bin_remove(GST_BIN(bin_), worker->copy().bin());
+    if (!finish(*worker)) remove_copies(*worker);
 }
 
 void ThreadWorkers::finish_close() {
@@ -159,12 +264,12 @@ void ThreadWorkers::finish_close() {
     const std::lock_guard lock(mutex_);
     workers.swap(workers_);
   }
-  prototype_.detach_all();
+  for (const BuiltLevel& built : levels_) built.level->prototype().detach_all();
   for (const auto& worker : workers) {
-    GstElement* bin = worker->copy().bin();
-    if (GST_OBJECT_PARENT(bin) != GST_OBJECT_CAST(bin_)) continue;
-    gst_element_set_state(bin, GST_STATE_NULL);
-    gst_bin_remove(GST_BIN(bin_), bin);
+    for (const auto& copy : worker->copies())
+      if (GST_OBJECT_PARENT(copy->bin()) == GST_OBJECT_CAST(bin_))
+        gst_element_set_state(copy->bin(), GST_STATE_NULL);
+    remove_copies(*worker);
   }
 }
 
@@ -178,11 +283,14 @@ std::vector<std::shared_ptr<Worker>> ThreadWorkers::all() const {
   return {workers_.begin(), workers_.end()};
 }
 
-std::optional<Problem> ThreadWorkers::on_caps(GstCaps*) { return std::nullopt; }
+std::optional<Problem> ThreadWorkers::on_caps(GstCaps* caps) {
+  const std::shared_ptr<ThreadWorker> worker = front();
+  if (!worker || levels_.size() == 1) return std::nullopt;
+  return check_levels_agree(*worker, caps);
+}
 
 void ThreadWorkers::relearn() {
-  const std::lock_guard lock(mutex_);
-  if (keeping_) keeping_->reset();
+  for (const BuiltLevel& built : levels_) built.keeping->reset();
 }
 
 // Held while it is used: the element may stop meanwhile.
@@ -191,20 +299,25 @@ std::shared_ptr<ThreadWorker> ThreadWorkers::front() const {
   return workers_.empty() ? nullptr : workers_.front();
 }
 
+// What all levels can take or give.
 bool ThreadWorkers::query_input(GstQuery* query) const {
   const std::shared_ptr<ThreadWorker> worker = front();
-  return worker && gst_pad_peer_query(worker->copy().feeder(), query);
+  return worker && ask_levels(*worker, query, [](const StageCopy& copy) {
+           return copy.feeder();
+         });
 }
 
 bool ThreadWorkers::query_output(GstQuery* query) const {
   const std::shared_ptr<ThreadWorker> worker = front();
-  return worker && gst_pad_peer_query(worker->copy().collector(), query);
+  return worker && ask_levels(*worker, query, [](const StageCopy& copy) {
+           return copy.collector();
+         });
 }
 
 bool ThreadWorkers::event_at_output(EventPtr event) const {
   const std::shared_ptr<ThreadWorker> worker = front();
   return worker &&
-         gst_pad_push_event(worker->copy().collector(), event.release());
+         gst_pad_push_event(worker->full().collector(), event.release());
 }
 
 }  // namespace dispatch::stage

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 //
-// The worker threads of one element, and their copies of its stage.
+// The worker threads of one element, and their copies of the levels of its
+// ladder.
 //
 // For: building the copies inside the element, which is a bin, and starting and
-// ending the threads. Not for: what the workers do (dispatcher).
+// ending the threads. A worker that is not started runs its jobs on the thread
+// that brings them. Not for: what the workers do (dispatcher).
 // Thread: as said in stage/workers.h.
 #pragma once
 
@@ -11,9 +13,10 @@
 #include <memory>
 #include <mutex>
 #include <string>
+#include <variant>
 #include <vector>
 
-#include "stage/stage_prototype.h"
+#include "stage/ladder.h"
 #include "stage/thread_worker.h"
 #include "stage/workers.h"
 
@@ -22,10 +25,12 @@ namespace dispatch::stage {
 class ThreadWorkers final : public Workers {
  public:
   // Called for each copy (transfer none) when it has been built.
-  using SetupFn = std::function<void(GstElement* copy, unsigned number)>;
+  using SetupFn =
+      std::function<void(GstElement* copy, unsigned worker, unsigned level)>;
 
-  // `bin` (transfer none): the element.
-  ThreadWorkers(GstElement* bin, StagePrototype& prototype, SetupFn setup);
+  // `bin` (transfer none): the element. `ladder`: its levels; those that it has
+  // at build() count.
+  ThreadWorkers(GstElement* bin, Ladder& ladder, SetupFn setup);
 
   // Copies are children of the bin afterwards and follow its state. A copy that
   // is busy when it is let go of, or the element closes, leaves the bin and
@@ -49,21 +54,30 @@ class ThreadWorkers final : public Workers {
   bool event_at_output(EventPtr event) const override;
 
  private:
-  std::shared_ptr<ThreadWorker> add(ParsedStage stage, unsigned number);
-  bool start_made(ThreadWorker& worker);
+  using Built = std::variant<std::shared_ptr<ThreadWorker>, Problem>;
+  Built add(ParsedStage full, unsigned number);
+  std::unique_ptr<StageCopy> new_copy(ParsedStage stage, unsigned number,
+                                      unsigned level);
+  static bool start_made(ThreadWorker& worker);
   void take_out(ThreadWorker& worker);
+  void detach(ThreadWorker& worker);
+  void remove_copies(ThreadWorker& worker);
   bool finish(ThreadWorker& worker);
   std::shared_ptr<ThreadWorker> front() const;
 
   GstElement* const bin_;
-  StagePrototype& prototype_;
+  Ladder& ladder_;
   const SetupFn setup_;
   mutable std::mutex mutex_;
   std::vector<std::shared_ptr<ThreadWorker>> workers_;  // under mutex_
-  std::shared_ptr<core::OriginalKeeping> keeping_;      // under mutex_
+  struct BuiltLevel {
+    std::shared_ptr<LadderLevel> level;
+    std::shared_ptr<core::OriginalKeeping> keeping;  // of all its copies
+  };
+  std::vector<BuiltLevel> levels_;  // from build() on
   std::shared_ptr<Negotiation> negotiation_;
   std::shared_ptr<WorkerListener> listener_;
-  std::string making_;              // the name of its copy; under mutex_
+  std::optional<unsigned> making_;  // its number; under mutex_
   std::optional<Problem> refusal_;  // of what is being made; under mutex_
 };
 

@@ -33,6 +33,9 @@ struct Job {
   // Everything that leaves the copy is part of the stream, events too.
   bool is_per_stream = false;
   std::optional<core::MonotonicTime> due;
+  unsigned level = 0;  // of the worker's ladder: 0 is the full stage
+  // Frames went past the level since it was last used.
+  bool is_after_gap = false;
   // Of one that comes back by on_lost(): the worker may have begun with it.
   bool may_have_begun = true;
 };

@@ -346,10 +346,9 @@ static void gst_shm_dispatch_init(GstShmDispatch* self) {
   const stage::ShellPads pads = stage::add_pads(element);
   self->impl = new stage::StageElement(
       element, pads.sink, pads.src,
-      [self, element](stage::StagePrototype& prototype,
-                      stage::WorkersHost& host) {
-        auto workers =
-            std::make_unique<process::ProcessWorkers>(element, prototype, host);
+      [self, element](stage::Ladder& ladder, stage::WorkersHost& host) {
+        auto workers = std::make_unique<process::ProcessWorkers>(
+            element, ladder.full().prototype(), host);
         self->workers = workers.get();
         return workers;
       });

@@ -230,9 +230,10 @@ static void gst_worker_pool_init(GstWorkerPool* self) {
   const stage::ShellPads pads = stage::add_pads(element);
   self->impl = new stage::StageElement(
       element, pads.sink, pads.src,
-      [self, element](stage::StagePrototype& prototype, stage::WorkersHost&) {
+      [self, element](stage::Ladder& ladder, stage::WorkersHost&) {
         return std::make_unique<stage::ThreadWorkers>(
-            element, prototype, [self](GstElement* copy, unsigned worker) {
+            element, ladder,
+            [self](GstElement* copy, unsigned worker, unsigned) {
               g_signal_emit(self, signals[SIGNAL_STAGE_SETUP], 0, copy, worker);
             });
       });
