@@ -18,7 +18,9 @@
 #include <optional>
 #include <vector>
 
+#include "core/cost_model.h"
 #include "core/instant.h"
+#include "core/slack_value.h"
 
 namespace dispatch::core {
 
@@ -103,7 +105,10 @@ class SkipPolicy {
     kStalled,      // every worker is stuck
   };
 
-  explicit SkipPolicy(SkipSettings settings);
+  // `costs`: what the ladder costs, where several policies of the same ladder
+  // share it; none: its own.
+  explicit SkipPolicy(SkipSettings settings,
+                      std::shared_ptr<CostModel> costs = nullptr);
 
   // New caps: costs are learned anew, from what they were.
   void on_caps();
@@ -121,13 +126,33 @@ class SkipPolicy {
   unsigned ceiling() const { return ceiling_; }  // the best level allowed now
 
  private:
-  // None: nothing is known of any level.
-  std::optional<Duration> expected(unsigned level) const;
+  struct Worth {
+    double skip = 0;
+    std::vector<double> levels;
+  };
+
+  unsigned levels() const;
+  Worth weigh(const FrameOutlook& frame);
+  LevelVerdict choose(const FrameOutlook& frame, const Worth& worth);
+  LevelVerdict verdict(std::optional<unsigned> level, SkipReason reason,
+                       const FrameOutlook& frame) const;
+  unsigned best_level(const Worth& worth) const;
+  bool may_probe(const FrameOutlook& frame, double loss) const;
+  void note(const LevelVerdict& verdict);
 
   SkipSettings settings_;
-  std::vector<std::optional<Duration>> costs_;  // the last of each level
+  std::shared_ptr<CostModel> costs_;
+  SlackValue slack_value_;
+  std::vector<SlackValue::Option> options_;
+  std::vector<CostModel::Forecast> forecasts_;
+  double interval_ = 0;  // seconds, between frames
+  std::optional<RunningTime> last_running_time_;
   State state_ = State::kWarmUp;
   unsigned ceiling_ = 0;
+  std::optional<unsigned> last_level_;
+  unsigned skipped_in_a_row_ = 0;
+  double probe_credit_ = 0;
+  std::optional<RunningTime> last_probe_;
 };
 const char* to_string(SkipPolicy::State state);
 
