@@ -1,0 +1,308 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+#include "core/cost_model.h"
+
+#include <algorithm>
+#include <cmath>
+
+namespace dispatch::core {
+
+namespace {
+
+// How much of a deviation the slowdown takes over: of a usual one, of one that
+// stands alone, and of the second one in a row on the same side.
+constexpr double kGain = 0.12;
+constexpr double kOutlierGain = 0.06;
+constexpr double kShiftGain = 0.6;
+constexpr double kOutlier = 0.45;
+// What lies further off counts as this far: e^1.2 is 3.3 times.
+constexpr double kFarthest = 1.2;
+// What a level costs by itself is learned from its first measurements, then
+// slowly, from those that follow one of another level.
+constexpr double kSlowest = 0.05;
+// While nothing is measured, expectations fall by so much a second (about 3 %
+// for each frame at 30 fps), from this time on.
+constexpr double kFading = 1.0;
+constexpr Duration kSilence = std::chrono::milliseconds(500);
+// How fast the candidates for how long a deviation lasts are forgotten, and how
+// much better another one has to be.
+constexpr double kForget = 1.0 / 64;
+constexpr double kClearly = 0.97;
+// Frames count as alike when what came before them did, within this; and a
+// little in any case.
+constexpr double kAlike = 0.25;
+constexpr double kInAnyCase = 0.1;
+// Before anything was learned: give or take 20 %.
+constexpr std::array<double, 5> kFirstGuess{-0.2, -0.1, 0, 0.1, 0.2};
+// Two begins are the same when they differ by less.
+constexpr Duration kSameBegin = std::chrono::milliseconds(1);
+// A level that is not known, compared with the one above it.
+const double kUnknown = std::log(0.5);
+
+double seconds(Duration time) {
+  return std::chrono::duration<double>(time).count();
+}
+
+double log_of(Duration cost) {
+  return std::log(
+      std::max(1e-6, std::chrono::duration<double>(cost).count()));
+}
+
+Duration from_log(double log_cost) {
+  // An hour is as good as for ever.
+  return std::chrono::duration_cast<Duration>(
+      std::chrono::duration<double>(std::min(3600.0, std::exp(log_cost))));
+}
+
+}  // namespace
+
+double CostModel::Forecast::in_time(Duration slack) const {
+  const auto fit = std::upper_bound(costs.begin(), costs.end(), slack);
+  return static_cast<double>(fit - costs.begin()) / kPoints;
+}
+
+Duration CostModel::Forecast::quantile(double share) const {
+  const auto rank = static_cast<std::size_t>(share * kPoints);
+  return costs.at(std::min(rank, kPoints - 1));
+}
+
+CostModel::CostModel(const std::vector<std::optional<Duration>>& seeds,
+                     std::shared_ptr<SharedSlowdown> shared)
+    : shared_(std::move(shared)) {
+  for (const auto& seed : seeds) {
+    Nominal level;
+    level.is_seeded = seed.has_value();
+    if (seed) level.log_cost = log_of(*seed);
+    nominal_.push_back(level);
+  }
+  if (shared_) shared_->join();
+  condense();
+}
+
+void CostModel::on_caps() {
+  for (Nominal& level : nominal_) {
+    level.is_seeded |= level.measured > 0;
+    level.measured = 0;
+    level.is_warm = false;
+    level.at.reset();
+  }
+  outlier_ = 0;
+  pending_.clear();
+}
+
+bool CostModel::is_known(unsigned level) const {
+  return nominal_.at(level).measured > 0 || nominal_.at(level).is_seeded;
+}
+
+std::optional<RunningTime> CostModel::measured_at(unsigned level) const {
+  return nominal_.at(level).at;
+}
+
+double CostModel::slowdown() const { return std::exp(slowdown_); }
+
+// ---- Learning --------------------------------------------------------------
+
+void CostModel::on_measured(unsigned level, Duration cost, RunningTime now) {
+  Nominal& nominal = nominal_.at(level);
+  const RunningTime begun = now - cost;
+  const auto known =
+      std::find_if(pending_.begin(), pending_.end(), [&](const Pending& job) {
+        return job.level == level && std::chrono::abs(job.begun - begun) <
+                                         kSameBegin;
+      });
+  nominal.at = now;
+  if (known != pending_.end()) {
+    // What it was when it was overdue has been learned: now what it is.
+    Sample& sample = samples_.at(known->sample);
+    sample.value = std::max(sample.value, log_of(cost) - nominal.log_cost);
+    pending_.erase(known);
+    condense();
+    return;
+  }
+  if (!nominal.is_warm) {
+    nominal.is_warm = true;
+    if (is_known(level)) return;
+    // Better than nothing, until the next one.
+    nominal.log_cost = log_of(cost) - slowdown_;
+    nominal.is_seeded = true;
+    return;
+  }
+  learn(level, log_of(cost), begun, now);
+}
+
+void CostModel::on_overrun(unsigned level, Duration age, RunningTime now) {
+  Nominal& nominal = nominal_.at(level);
+  const double at_least = log_of(age);
+  if (!nominal.is_warm && !is_known(level)) {
+    nominal.log_cost = at_least - slowdown_;
+    nominal.is_seeded = true;
+    return;
+  }
+  // It says something only where it was expected to be done by now.
+  if (!nominal.is_warm || from_log(at_least) < forecast(level, now).median)
+    return;
+  learn(level, at_least, now - age, now);
+  constexpr std::size_t kMostPending = 16;
+  if (pending_.size() == kMostPending) pending_.erase(pending_.begin());
+  pending_.push_back(
+      {level, now - age, (next_sample_ + samples_.size() - 1) %
+                             samples_.size()});
+}
+
+void CostModel::learn(unsigned level, double log_cost, RunningTime begun,
+                      RunningTime now) {
+  Nominal& nominal = nominal_.at(level);
+  Sample sample;
+  sample.center = center(now);
+  sample.age = last_begun_ ? seconds(begun - *last_begun_) : 0;
+  sample.deviation = deviation_;
+  double value = log_cost - nominal.log_cost;
+  const double guess = expected(sample.center, deviation_, sample.age);
+  const bool is_first = nominal.measured == 0;
+  ++nominal.measured;
+  if (is_first || level != last_level_) {
+    const double gain =
+        is_first ? 1 : std::max(kSlowest, 1.0 / nominal.measured);
+    const double part = gain * (value - guess);
+    nominal.log_cost += part;
+    value -= part;
+  }
+  sample.value = value;
+  sample.error = value - guess;
+  sample.was_covered = value <= guess + points_.at(kPoints - 1);
+  judge_lasting(sample);
+  keep(sample);
+  last_level_ = level;
+  slowdown_ = sample.center;
+  move_slowdown(value - sample.center);
+  if (shared_) others_seen_ = shared_->of_others(own_part_);
+  deviation_ = value - slowdown_;
+  last_begun_ = begun;
+  last_at_ = now;
+  condense();
+}
+
+void CostModel::move_slowdown(double deviation) {
+  const bool is_outlier = std::fabs(deviation) > kOutlier;
+  const bool is_shift = is_outlier && deviation * outlier_ > 0;
+  const double gain =
+      is_shift ? kShiftGain : (is_outlier ? kOutlierGain : kGain);
+  outlier_ = is_outlier && !is_shift ? deviation : 0;
+  const double change = gain * std::clamp(deviation, -kFarthest, kFarthest);
+  slowdown_ += change;
+  if (!shared_) return;
+  shared_->add(change);
+  own_part_ += change;
+}
+
+// The candidate whose guesses were best lately.
+void CostModel::judge_lasting(const Sample& sample) {
+  const std::size_t before = lasting_;
+  for (std::size_t i = 0; i < kLasting.size(); ++i) {
+    lasting_ = i;
+    const double error = std::fabs(
+        sample.value - expected(sample.center, sample.deviation, sample.age));
+    loss_.at(i) += kForget * (std::min(error, kFarthest) - loss_.at(i));
+  }
+  lasting_ = before;
+  const auto best = static_cast<std::size_t>(
+      std::min_element(loss_.begin(), loss_.end()) - loss_.begin());
+  if (loss_.at(best) < kClearly * loss_.at(lasting_)) lasting_ = best;
+}
+
+void CostModel::keep(const Sample& sample) {
+  if (samples_.size() < kSamples) {
+    samples_.push_back(sample);
+    next_sample_ = samples_.size() % kSamples;
+    return;
+  }
+  samples_.at(next_sample_) = sample;
+  next_sample_ = (next_sample_ + 1) % kSamples;
+}
+
+// ---- Expecting -------------------------------------------------------------
+
+double CostModel::expected(double center, double deviation, double age) const {
+  const double lasting = kLasting.at(lasting_);
+  if (lasting == 0) return center;
+  return center + std::exp(-std::max(0.0, age) / lasting) *
+                      std::clamp(deviation, -kFarthest, kFarthest);
+}
+
+double CostModel::center(RunningTime now) const {
+  double center = slowdown_;
+  if (shared_) center += shared_->of_others(own_part_) - others_seen_;
+  if (last_at_ && now - *last_at_ > kSilence)
+    center -= kFading * seconds(now - *last_at_ - kSilence);
+  return center;
+}
+
+// What is known of the level, or of the nearest one above it.
+double CostModel::log_cost(unsigned level) const {
+  if (is_known(level) || level == 0) return nominal_.at(level).log_cost;
+  return log_cost(level - 1) + kUnknown;
+}
+
+CostModel::Forecast CostModel::forecast(unsigned level, RunningTime now) const {
+  Forecast forecast;
+  if (!is_known(level) && level == 0) return forecast;
+  const double age = last_begun_ ? seconds(now - *last_begun_) : 0;
+  const double middle =
+      log_cost(level) + expected(center(now), deviation_, age);
+  for (std::size_t i = 0; i < kPoints; ++i)
+    forecast.costs.at(i) = from_log(middle + points_.at(i));
+  forecast.median = from_log(middle + (points_.at(kPoints / 2 - 1) +
+                                       points_.at(kPoints / 2)) / 2);
+  return forecast;
+}
+
+std::vector<CostModel::Point> CostModel::residuals() const {
+  std::vector<Point> points;
+  points.reserve(samples_.size() + kFirstGuess.size());
+  for (const Sample& sample : samples_) {
+    const double residual =
+        sample.value - expected(sample.center, sample.deviation, sample.age);
+    const double unlike = (sample.deviation - deviation_) / kAlike;
+    points.push_back(
+        {residual, kInAnyCase + std::exp(-unlike * unlike / 2)});
+  }
+  if (samples_.size() < kPoints)
+    for (const double guess : kFirstGuess) points.push_back({guess, 1});
+  return points;
+}
+
+// The residuals as points that are equally likely.
+void CostModel::condense() {
+  std::vector<Point> points = residuals();
+  std::sort(points.begin(), points.end(),
+            [](auto& a, auto& b) { return a.residual < b.residual; });
+  double all = 0;
+  for (const Point& point : points) all += point.weight;
+  double sum = 0;
+  std::size_t i = 0;
+  for (const Point& point : points) {
+    sum += point.weight;
+    while (i < kPoints && sum >= all * (static_cast<double>(i) + 0.5) / kPoints)
+      points_.at(i++) = point.residual;
+  }
+  while (i < kPoints) points_.at(i++) = points.back().residual;
+}
+
+double CostModel::coverage() const {
+  if (samples_.empty()) return 1;
+  const auto covered =
+      std::count_if(samples_.begin(), samples_.end(),
+                    [](const Sample& sample) { return sample.was_covered; });
+  return static_cast<double>(covered) / static_cast<double>(samples_.size());
+}
+
+double CostModel::error() const {
+  if (samples_.empty()) return 0;
+  std::vector<double> errors;
+  for (const Sample& sample : samples_)
+    errors.push_back(std::fabs(sample.error));
+  const auto middle = errors.begin() + static_cast<long>(errors.size() / 2);
+  std::nth_element(errors.begin(), middle, errors.end());
+  return *middle;
+}
+
+}  // namespace dispatch::core
