@@ -8,12 +8,11 @@
 // single spike. How much of the last deviation from it is still there now is
 // learned (a competitor stays for a while, a spike does not), and so is what
 // the errors were after frames like the last one. What was begun and not yet
-// done counts as soon as it is known to be dear (on_overrun()). While nothing is
-// measured, what was learned fades: a stage that was too slow once is not too
-// slow for ever.
-// Not for: deciding anything; nor for costs below a microsecond.
-// Thread: confined. Where several policies share one model, the lock that
-// guards it is held while any of them is called.
+// done counts as soon as it is known to be dear (on_overrun()). While nothing
+// is measured, what was learned fades: a stage that was too slow once is not
+// too slow for ever. Not for: deciding anything; nor for costs below a
+// microsecond. Thread: confined. Where several policies share one model, the
+// lock that guards it is held while any of them is called.
 #pragma once
 
 #include <array>
@@ -74,18 +73,18 @@ class CostModel {
 
   struct Nominal {
     double log_cost = 0;
-    unsigned measured = 0;     // beside the first after new caps
+    unsigned measured = 0;  // beside the first after new caps
     bool is_seeded = false;
-    bool is_warm = false;      // the first one after new caps has been
+    bool is_warm = false;  // the first one after new caps has been
     std::optional<RunningTime> at;
   };
   struct Sample {
-    double value = 0;     // log cost beside the level's own
-    double center = 0;    // the slowdown before it
-    double deviation = 0; // of the sample before it, at that time
-    double age = 0;       // of the sample before it, in seconds
+    double value = 0;      // log cost beside the level's own
+    double center = 0;     // the slowdown before it
+    double deviation = 0;  // of the sample before it, at that time
+    double age = 0;        // of the sample before it, in seconds
     bool was_covered = true;
-    double error = 0;     // of the median that was expected
+    double error = 0;  // of the median that was expected
   };
   struct Pending {
     unsigned level = 0;
@@ -110,13 +109,13 @@ class CostModel {
 
   std::vector<Nominal> nominal_;
   std::shared_ptr<SharedSlowdown> shared_;
-  double own_part_ = 0;       // of the shared slowdown
-  double others_seen_ = 0;    // the rest of it, at the last measurement
+  double own_part_ = 0;     // of the shared slowdown
+  double others_seen_ = 0;  // the rest of it, at the last measurement
   double slowdown_ = 0;
-  double outlier_ = 0;        // the last deviation if it was an outlier
+  double outlier_ = 0;  // the last deviation if it was an outlier
   std::array<double, kLasting.size()> loss_{};
-  std::size_t lasting_ = 0;   // the candidate in use
-  double deviation_ = 0;      // of the last sample from the slowdown
+  std::size_t lasting_ = 0;  // the candidate in use
+  double deviation_ = 0;     // of the last sample from the slowdown
   std::optional<RunningTime> last_begun_;
   std::optional<RunningTime> last_at_;
   unsigned last_level_ = 0;

@@ -65,6 +65,8 @@ struct FrameRecord {
   std::optional<RunningTime> due;
   std::optional<unsigned> worker;
   unsigned level = 0;  // that the worker was given: 0 is the full stage
+  // How long downstream kept the output with the one before.
+  Duration blocked{};
   Action action = Action::kDropped;
   Cause cause = Cause::kNone;
   bool late = false;  // left more than kLateAfter after the due time

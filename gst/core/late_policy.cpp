@@ -41,7 +41,10 @@ HeadVerdict decide_head(const HeadFacts& head, LatePolicy policy,
           std::min(release, stalled.value_or(release))};
 }
 
-Action decide_substitute(LatePolicy policy, const Substitutes& possible) {
+Action decide_substitute(LatePolicy policy, const Substitutes& possible,
+                         bool reuse) {
+  if (reuse && policy == LatePolicy::kBypass && possible.can_repeat)
+    return Action::kRepeated;
   if (policy == LatePolicy::kBypass && possible.can_bypass)
     return Action::kBypassed;
   if (policy != LatePolicy::kDrop && possible.can_repeat)

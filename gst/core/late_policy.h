@@ -75,8 +75,9 @@ struct Substitutes {
 };
 
 // The policy's own action, or the next best that is possible:
-// bypass, then repeat, then drop.
-Action decide_substitute(LatePolicy policy, const Substitutes& possible);
+// bypass, then repeat, then drop. `reuse`: to repeat is better than to bypass.
+Action decide_substitute(LatePolicy policy, const Substitutes& possible,
+                         bool reuse = false);
 
 // Whether a frame that leaves at `now` counts as late.
 bool is_late(std::optional<RunningTime> due, std::optional<RunningTime> now);

@@ -10,7 +10,7 @@ std::optional<unsigned> MessageRate::pass(MonotonicTime now) {
     second_begin_ = now;
     told_ = 0;
   }
-  if (told_ == kMostPerSecond) {
+  if (told_ == most_) {
     ++kept_back_;
     return std::nullopt;
   }

@@ -17,10 +17,14 @@ class MessageRate {
  public:
   static constexpr unsigned kMostPerSecond = 10;
 
+  explicit MessageRate(unsigned most_per_second = kMostPerSecond)
+      : most_(most_per_second) {}
+
   // Whether this one may be told: then how many were not since the last one.
   std::optional<unsigned> pass(MonotonicTime now);
 
  private:
+  unsigned most_;
   std::optional<MonotonicTime> second_begin_;
   unsigned told_ = 0;  // in this second
   unsigned kept_back_ = 0;

@@ -59,6 +59,51 @@ bool Dispatcher::are_due_times_applied() const {
   return !line_.is_per_stream() && core::due_times_apply(line_.due_inputs());
 }
 
+void Dispatcher::set_chooser(std::unique_ptr<LevelChooser> chooser,
+                             bool is_in_stage) {
+  const Section section(wakes_);
+  chooser_ = std::move(chooser);
+  line_.set_chooser(chooser_.get());
+  line_.set_in_stage(is_in_stage);
+}
+
+void Dispatcher::set_reuse(bool reuses) {
+  const Section section(wakes_);
+  line_.set_reuse(reuses);
+}
+
+void Dispatcher::set_tells_levels(bool tells) {
+  const Section section(wakes_);
+  line_.set_tells_levels(tells);
+}
+
+void Dispatcher::set_has_threads(bool has_threads) {
+  const Section section(wakes_);
+  has_threads_ = has_threads;
+  line_.set_rescue(has_threads);
+}
+
+void Dispatcher::on_caps() {
+  const Section section(wakes_);
+  if (chooser_) chooser_->on_caps();
+}
+
+std::optional<LevelFacts> Dispatcher::levels() const {
+  const Section section(wakes_);
+  if (!chooser_) return std::nullopt;
+  return chooser_->facts();
+}
+
+// Without threads: what has come goes through the worker, and what can leave
+// leaves, before the caller goes on.
+void Dispatcher::settle(Section& section) {
+  if (has_threads_) return;
+  // The worker gets its job, and runs it, when the lock is let go of.
+  section.unlock();
+  section.lock();
+  output_.run_at_once(section);
+}
+
 core::FrameSums Dispatcher::sums() const {
   const Section section(wakes_);
   return line_.sums();
@@ -141,14 +186,16 @@ GstFlowReturn Dispatcher::submit(
   if (line_.is_ended()) return GST_FLOW_FLUSHING;
   if (line_.flow() != GST_FLOW_OK) return line_.flow();
   line_.add_frame(std::move(frame), bytes, sticky);
-  return GST_FLOW_OK;
+  settle(section);
+  return has_threads_ ? GST_FLOW_OK : line_.flow();
 }
 
 GstFlowReturn Dispatcher::push_event(
     EventPtr event, const std::shared_ptr<const StickyState>& sticky) {
-  const Section section(wakes_);
+  Section section(wakes_);
   if (line_.is_ended()) return GST_FLOW_FLUSHING;
   line_.add_event(std::move(event), sticky);
+  settle(section);
   return GST_FLOW_OK;
 }
 
@@ -160,6 +207,7 @@ bool Dispatcher::answer_serialized(
     return ask_stage(section, query, sticky);
   Question question(query);
   line_.add_question(question, sticky);
+  settle(section);
   return question.wait(section);
 }
 
@@ -168,6 +216,7 @@ bool Dispatcher::ask_stage(Section& section, GstQuery* query,
   StageQuestion question;
   const core::Sequence sequence =
       line_.add_stage_question(question, query, sticky);
+  settle(section);
   // A flush or stop discards the entry, which refuses the question.
   section.wait_for_answer(
       [&] { return question.is_answered() || line_.is_ended(); });
@@ -216,6 +265,7 @@ bool Dispatcher::query_downstream(core::Sequence sequence, GstQuery* query,
   // An older frame, for which this one waits, must not wait for its caps.
   entry->sticky->epoch()->pass_on();
   wakes_.wake_output();
+  settle(section);
   return question.wait(section);
 }
 

@@ -47,6 +47,17 @@ class Dispatcher final : public WorkerListener, public OrderedQuery {
   void set_due_inputs(const core::DueTimeInputs& inputs);
   void set_window(const core::WindowLimits& limits);
   void set_staffing(const StaffingLimits& limits);
+  // Before start(): who chooses levels; null: nobody, all frames get the full
+  // stage. `is_in_stage`: the element is part of one; its frames bring their
+  // due times.
+  void set_chooser(std::unique_ptr<LevelChooser> chooser, bool is_in_stage);
+  void set_reuse(bool reuses);
+  void set_tells_levels(bool tells);
+  // Without threads of its own the element has a worker that runs in the
+  // streaming thread, which also pushes what leaves. Then a frame that has been
+  // begun cannot be rescued. Between two frames, on that thread, or stopped.
+  void set_has_threads(bool has_threads);
+  void on_caps();
   PipelineTime& time() { return time_; }
   // The clock, base time or state changed: waits are made anew.
   void recompute_waits();
@@ -109,6 +120,8 @@ class Dispatcher final : public WorkerListener, public OrderedQuery {
   void count_copies(std::uint64_t buffers, std::uint64_t bytes);
 
   core::FrameSums sums() const;
+  // Of the levels; nothing where none are chosen.
+  std::optional<LevelFacts> levels() const;
   // How many workers there are, what they are at, and why.
   struct Staff {
     unsigned active = 0;
@@ -137,6 +150,7 @@ class Dispatcher final : public WorkerListener, public OrderedQuery {
 
  private:
   std::shared_ptr<Reports> reports() const;
+  void settle(Section& section);
   bool ask_stage(Section& section, GstQuery* query,
                  const std::shared_ptr<const StickyState>& sticky);
 
@@ -147,6 +161,8 @@ class Dispatcher final : public WorkerListener, public OrderedQuery {
   Staffing staffing_;
   FrameLine line_;
   OutputLoop output_;  // of run_output()
+  std::unique_ptr<LevelChooser> chooser_;
+  bool has_threads_ = true;
   bool are_orders_over_ = false;
 };
 

@@ -223,20 +223,12 @@ GstStateChangeReturn change_state(StageElement& impl, GstElement* element,
 
 // ---- Properties ------------------------------------------------------------
 
-void install_common_properties(GObjectClass* klass,
-                               const PropertyTexts& texts) {
+void install_stage_properties(GObjectClass* klass, const PropertyTexts& texts) {
   const StageElement::Settings defaults;
   g_object_class_install_property(
       klass, kPropertyStage,
-      g_param_spec_string(
-          "stage", "Stage",
-          "The work to do on each frame: a launch description with one open "
-          "sink pad and one open src pad, such as \"videoconvert ! "
-          "videobalance saturation=0\". Another one that is set while frames "
-          "flow takes over between two frames, once its copies are ready "
-          "(element message 'stage-replaced'); if they cannot be made, a "
-          "warning says why and the one before stays",
-          "", kMutablePlaying));
+      g_param_spec_string("stage", "Stage", texts.stage, "",
+                          texts.stage_flags));
   g_object_class_install_property(
       klass, kPropertyStageState,
       g_param_spec_enum(
@@ -246,6 +238,11 @@ void install_common_properties(GObjectClass* klass,
           "audio; other stages with state are for you to name",
           stage_state_type(), static_cast<gint>(defaults.stage_state),
           kMutableReady));
+}
+
+void install_worker_properties(GObjectClass* klass,
+                               const PropertyTexts& texts) {
+  const StageElement::Settings defaults;
   g_object_class_install_property(
       klass, kPropertyMinWorkers,
       g_param_spec_uint(
@@ -254,6 +251,11 @@ void install_common_properties(GObjectClass* klass,
           "the load needs them, up to max-workers, and rest when it does not. "
           "One above max-workers counts as max-workers",
           1, texts.max_max_workers, defaults.min_workers, kMutableReady));
+  g_object_class_install_property(
+      klass, kPropertyMaxWorkers,
+      g_param_spec_uint("max-workers", "Maximum workers", texts.max_workers, 0,
+                        texts.max_max_workers, defaults.max_workers,
+                        kMutableReady));
   g_object_class_install_property(
       klass, kPropertySpareWorkers,
       g_param_spec_int(
@@ -288,11 +290,11 @@ void install_common_properties(GObjectClass* klass,
           "have died, so that none is made any more",
           on_exhausted_type(), static_cast<gint>(defaults.on_exhausted),
           kMutablePlaying));
-  g_object_class_install_property(
-      klass, kPropertyMaxWorkers,
-      g_param_spec_uint("max-workers", "Maximum workers", texts.max_workers, 0,
-                        texts.max_max_workers, defaults.max_workers,
-                        kMutableReady));
+}
+
+void install_timing_properties(GObjectClass* klass,
+                               const PropertyTexts& texts) {
+  const StageElement::Settings defaults;
   g_object_class_install_property(
       klass, kPropertyLatencyBudget,
       g_param_spec_uint64(

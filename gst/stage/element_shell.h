@@ -34,6 +34,15 @@ GstStateChangeReturn change_state(StageElement& impl, GstElement* element,
 
 // ---- Properties ------------------------------------------------------------
 
+// What `stage` says of an element that can replace it while frames flow.
+inline constexpr char kReplaceableStage[] =
+    "The work to do on each frame: a launch description with one open sink pad "
+    "and one open src pad, such as \"videoconvert ! videobalance "
+    "saturation=0\". Another one that is set while frames flow takes over "
+    "between two frames, once its copies are ready (element message "
+    "'stage-replaced'); if they cannot be made, a warning says why and the one "
+    "before stays";
+
 // Their ids; those of an element's own begin at kFirstOwnProperty.
 enum CommonProperty : guint {
   kPropertyStage = 1,
@@ -55,6 +64,8 @@ enum CommonProperty : guint {
 
 // What differs between the elements.
 struct PropertyTexts {
+  const char* stage;
+  GParamFlags stage_flags;  // when it may be set
   const char* max_workers;
   const char* stall_timeout;
   const char* max_bytes;
@@ -62,7 +73,12 @@ struct PropertyTexts {
   const char* stats;
   guint max_max_workers;
 };
-void install_common_properties(GObjectClass* klass, const PropertyTexts& texts);
+// stage, stage-state
+void install_stage_properties(GObjectClass* klass, const PropertyTexts& texts);
+// min-workers to on-exhausted
+void install_worker_properties(GObjectClass* klass, const PropertyTexts& texts);
+// latency-budget to stats
+void install_timing_properties(GObjectClass* klass, const PropertyTexts& texts);
 // False: not one of them.
 bool set_common_property(StageElement& impl, guint id, const GValue* value);
 // `stats_name`: of the structure.

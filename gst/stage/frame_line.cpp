@@ -3,6 +3,7 @@
 
 #include <utility>
 
+#include "stage/due_time_meta.h"
 #include "stage/negotiation.h"
 
 GST_DEBUG_CATEGORY_STATIC(frame_line_debug);
@@ -144,6 +145,14 @@ LineEntry& FrameLine::append(LineEntry::Kind kind,
 
 void FrameLine::stamp_arrival(LineEntry& entry) {
   entry.record.arrival = steady_clock::now();
+  if (is_in_stage_) {
+    const GstDispatchDueTimeMeta* due = due_time_of(entry.frame.first());
+    if (due == nullptr) return;
+    entry.came_with_due = true;
+    entry.due_monotonic = core::monotonic_from_ns(due->monotonic_ns);
+    entry.slack_at_arrival = *entry.due_monotonic - entry.record.arrival;
+    return;
+  }
   const std::optional<core::RunningTime> due = due_of(entry);
   if (!due) return;
   const std::optional<core::RunningTime> now = time_.now();
@@ -170,6 +179,9 @@ void FrameLine::add_frame(Frame frame, std::uint64_t bytes,
   entry.prelude = std::exchange(prelude_, {});
   stamp_arrival(entry);
   sums_.on_arrival();
+  if (chooser_ != nullptr && !is_per_stream_)
+    chooser_->on_arrival(entry.running_time.value_or(level_time()),
+                         level_time(), slack_of(entry));
   ++frames_in_flight_;
   ++waiting_frames_;
   bytes_in_flight_ += bytes;
@@ -271,6 +283,7 @@ bool FrameLine::assign(LineEntry& entry, unsigned& awake) {
     return true;
   }
   if (awake == 0 && is_left_waiting(entry)) return false;
+  if (!choose_level(entry)) return true;
   const core::MonotonicTime now = steady_clock::now();
   std::shared_ptr<Worker> worker =
       workers_.take_idle(entry.generation, entry.record.sequence, now);
@@ -281,20 +294,62 @@ bool FrameLine::assign(LineEntry& entry, unsigned& awake) {
   return true;
 }
 
+// How long there is until its result has to be there.
+std::optional<core::Duration> FrameLine::slack_of(
+    const LineEntry& entry) const {
+  if (entry.came_with_due)
+    return *entry.due_monotonic - steady_clock::now() - core::kReleaseAhead;
+  const std::optional<core::RunningTime> due = due_of(entry);
+  const std::optional<core::RunningTime> now = due ? time_.now() : std::nullopt;
+  if (!now) return std::nullopt;
+  return *due - *now - core::kReleaseAhead;
+}
+
+// The time of what is measured for the choice of levels. In a pipeline it is
+// the pipeline's, like the due times: with a clock that does not run by itself,
+// too.
+core::RunningTime FrameLine::level_time() const {
+  const std::optional<core::RunningTime> now =
+      is_in_stage_ ? std::nullopt : time_.now();
+  return now.value_or(
+      core::RunningTime(steady_clock::now().time_since_epoch()));
+}
+
+// Whether it goes to a worker, of whom one is idle; else it is lost to the
+// stage.
+bool FrameLine::choose_level(LineEntry& entry) {
+  if (chooser_ == nullptr || entry.kind != LineEntry::Kind::kFrame ||
+      entry.is_per_stream || workers_.idle_count() == 0)
+    return true;
+  entry.slack = slack_of(entry);
+  entry.verdict =
+      chooser_->choose(entry.slack, workers_.active_count(), level_time());
+  entry.record.level = entry.verdict->level.value_or(0);
+  entry.record.cause = cause_of(*entry.verdict);
+  if (entry.verdict->level) return true;
+  lose(entry, entry.record.cause);
+  return false;
+}
+
 void FrameLine::hand_over(LineEntry& entry, std::shared_ptr<Worker> worker,
                           core::MonotonicTime now) {
   entry.is_taken = true;
+  bool is_after_gap = false;
+  if (entry.verdict)
+    is_after_gap =
+        chooser_->on_begun(*worker, entry.record.level, level_time());
   if (entry.kind == LineEntry::Kind::kFrame) --waiting_frames_;
   entry.worker = worker.get();
   entry.record.worker = worker->number();
   if (entry.running_time) entry.record.start = now;
-  wakes_.hand_over(std::move(worker),
-                   entry.make_job(has_to_keep_original(entry)));
+  Job job = entry.make_job(has_to_keep_original(entry));
+  job.is_after_gap = is_after_gap;
+  wakes_.hand_over(std::move(worker), std::move(job));
 }
 
 bool FrameLine::has_to_keep_original(const LineEntry& entry) const {
-  return entry.frame && policy_ == core::LatePolicy::kBypass && due_of(entry) &&
-         entry.sticky->epoch()->may_bypass();
+  return can_rescue_ && entry.frame && policy_ == core::LatePolicy::kBypass &&
+         due_of(entry) && entry.sticky->epoch()->may_bypass();
 }
 
 void FrameLine::on_finished(const Worker& worker, core::Sequence sequence,
@@ -302,7 +357,11 @@ void FrameLine::on_finished(const Worker& worker, core::Sequence sequence,
   if (is_stopped_) return;
   if (result.copied_buffers != 0)
     sums_.on_copies(result.copied_buffers, result.copied_bytes);
-  staffing_.on_finished(worker, result.end - result.start, result.end);
+  core::Duration service = result.end - result.start;
+  if (chooser_ != nullptr)
+    service = chooser_->on_finished(worker, !result.outputs.empty(), service,
+                                    level_time());
+  staffing_.on_finished(worker, service, result.end);
   if (LineEntry* entry = window_.find(sequence)) {
     entry->store(result);
     if (entry->kind == LineEntry::Kind::kFrame) ++done_frames_;
@@ -455,7 +514,9 @@ core::HeadVerdict FrameLine::judge_head() {
     facts.busy_for = steady_clock::now() - head.record.start;
     facts.mean_service = staffing_.mean_service();
   }
-  return core::decide_head(facts, policy_,
+  const core::LatePolicy policy =
+      can_rescue_ || !head.is_taken ? policy_ : core::LatePolicy::kWait;
+  return core::decide_head(facts, policy,
                            facts.due ? time_.now() : std::nullopt);
 }
 
@@ -481,6 +542,8 @@ void FrameLine::abandon_head(bool is_overdue) {
   if (head.question != nullptr) head.question->refuse(wakes_);
   if (head.worker == nullptr) return;
   head.worker->abandon(head.record.sequence);
+  if (chooser_ != nullptr && is_overdue)
+    chooser_->on_overrun(*head.worker, level_time());
   staffing_.set_aside(*head.worker, is_overdue, steady_clock::now());
   // It may be what the others wait for to choose their caps.
   head.sticky->epoch()->pass_on();
@@ -499,8 +562,11 @@ void FrameLine::discard_head(core::Cause cause) {
 
 // ---- The account -----------------------------------------------------------
 
-void FrameLine::account(const core::FrameRecord& record, GstFlowReturn flow) {
+void FrameLine::account(const core::FrameRecord& record, GstFlowReturn flow,
+                        const Choice& choice) {
   sums_.on_departure(record);
+  if (chooser_ != nullptr && !is_per_stream_)
+    chooser_->on_left(record, choice.verdict, choice.slack, level_time());
   if (record.cause == core::Cause::kOverdueWaiting ||
       record.cause == core::Cause::kOverdueRunning ||
       record.cause == core::Cause::kStalled)

@@ -25,6 +25,7 @@
 #include "core/late_policy.h"
 #include "core/reorder_window.h"
 #include "core/window_limits.h"
+#include "stage/level_chooser.h"
 #include "stage/line_entry.h"
 #include "stage/pipeline_time.h"
 #include "stage/staffing.h"
@@ -35,6 +36,12 @@ namespace dispatch::stage {
 
 class FrameLine {
  public:
+  // What was chosen for a frame, if that has been.
+  struct Choice {
+    std::optional<core::LevelVerdict> verdict;
+    std::optional<core::Duration> slack;
+  };
+
   // All are borrowed. `owner`: the element, for its name in the log.
   FrameLine(GstElement* owner, const PipelineTime& time, WorkerRoster& workers,
             Staffing& staffing, Wakes& wakes);
@@ -43,6 +50,18 @@ class FrameLine {
   void set_due_inputs(const core::DueTimeInputs& inputs);
   void set_limits(const core::WindowLimits& limits) { limits_ = limits; }
   void set_per_stream(bool is_per_stream);
+  // Who chooses the levels (borrowed); null: all frames get the full stage.
+  void set_chooser(LevelChooser* chooser) { chooser_ = chooser; }
+  // The element is part of a stage: due times come with the frames.
+  void set_in_stage(bool is_in_stage) { is_in_stage_ = is_in_stage; }
+  // The last result is shown again instead of a bypass.
+  void set_reuse(bool reuses) { reuses_ = reuses; }
+  bool reuses() const { return reuses_; }
+  // Of levels the bus is told.
+  void set_tells_levels(bool tells) { tells_levels_ = tells; }
+  bool tells_levels() const { return tells_levels_; }
+  // False: a frame that a worker has begun with is waited for.
+  void set_rescue(bool can_rescue) { can_rescue_ = can_rescue; }
   core::LatePolicy late_policy() const { return policy_; }
   const core::DueTimeInputs& due_inputs() const { return due_inputs_; }
   const core::WindowLimits& limits() const { return limits_; }
@@ -110,13 +129,15 @@ class FrameLine {
   void discard_head(core::Cause cause);
 
   // Ends a frame's account with the flow that its push returned.
-  void account(const core::FrameRecord& record, GstFlowReturn flow);
+  void account(const core::FrameRecord& record, GstFlowReturn flow,
+               const Choice& choice = {});
   void count_copies(std::uint64_t buffers, std::uint64_t bytes) {
     sums_.on_copies(buffers, bytes);
   }
   const core::FrameSums& sums() const { return sums_; }
   // The first one that is not OK ends the stream, until a flush or a new one.
   void take_flow(GstFlowReturn flow);
+  LevelChooser* chooser() const { return chooser_; }
   GstFlowReturn flow() const { return flow_; }
 
  private:
@@ -128,6 +149,9 @@ class FrameLine {
   // `awake`: of the idle workers, how many need not be woken.
   void assign(unsigned awake = 0);
   bool assign(LineEntry& entry, unsigned& awake);
+  bool choose_level(LineEntry& entry);
+  std::optional<core::Duration> slack_of(const LineEntry& entry) const;
+  core::RunningTime level_time() const;
   LineEntry* oldest_waiting();
   Staffing::Facts staffing_facts(core::MonotonicTime now);
   bool has_earlier_generation() const {
@@ -155,6 +179,11 @@ class FrameLine {
   core::LatePolicy policy_ = core::LatePolicy::kBypass;
   core::DueTimeInputs due_inputs_;
   bool is_per_stream_ = false;
+  LevelChooser* chooser_ = nullptr;
+  bool is_in_stage_ = false;
+  bool can_rescue_ = true;
+  bool reuses_ = false;
+  bool tells_levels_ = true;
 
   core::ReorderWindow<LineEntry> window_;
   std::vector<EventPtr> prelude_;  // for the next frame's worker

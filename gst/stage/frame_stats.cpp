@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 #include "stage/frame_stats.h"
 
+#include <string>
+
 namespace dispatch::stage {
 
 namespace {
@@ -43,6 +45,21 @@ GstStructure* to_structure(const core::FrameSums& sums, const char* name) {
   set(stats, "reorder-time", sums.reorder_time());
   set_causes(stats, sums);
   return stats;
+}
+
+void add_levels(GstStructure* stats, const LevelFacts& levels,
+                const core::FrameSums& sums) {
+  gst_structure_set(stats, "current-level", G_TYPE_UINT, levels.current,
+                    "ceiling", G_TYPE_UINT, levels.ceiling, "skip-state",
+                    G_TYPE_STRING, levels.state, nullptr);
+  set(stats, "level-switches", levels.switches);
+  set(stats, "longest-skip-run", levels.longest_skip_run);
+  GstStructure* applied = gst_structure_new_empty("levels");
+  for (unsigned level = 0; level < levels.levels; ++level)
+    set(applied, ("level" + std::to_string(level)).c_str(),
+        sums.applied_at(level));
+  gst_structure_set(stats, "levels", GST_TYPE_STRUCTURE, applied, nullptr);
+  gst_structure_free(applied);
 }
 
 }  // namespace dispatch::stage

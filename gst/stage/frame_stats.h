@@ -8,6 +8,7 @@
 #include <gst/gst.h>
 
 #include "core/frame_record.h"
+#include "stage/level_chooser.h"
 
 namespace dispatch::stage {
 
@@ -15,5 +16,10 @@ namespace dispatch::stage {
 // structure "causes". The fields are described in docs/elements/workerpool.md.
 // (transfer full)
 GstStructure* to_structure(const core::FrameSums& sums, const char* name);
+
+// Adds the fields of an element that chooses levels to `stats`; described in
+// docs/elements/adaptiveskip.md.
+void add_levels(GstStructure* stats, const LevelFacts& levels,
+                const core::FrameSums& sums);
 
 }  // namespace dispatch::stage

@@ -29,7 +29,8 @@ Job LineEntry::make_job(bool keep_original) {
   job.query = std::move(allocation);
   if (event && !is_state(event.get())) job.event = share(event.get());
   if (!frame) return job;
-  job.due = due_monotonic;
+  job.level = record.level;
+  if (!came_with_due) job.due = due_monotonic;
   job.keep_original = keep_original;
   job.frame = keep_original ? frame.share() : std::move(frame);
   return job;

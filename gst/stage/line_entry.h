@@ -18,6 +18,7 @@
 
 #include "core/frame_record.h"
 #include "core/instant.h"
+#include "core/skip_policy.h"
 #include "stage/frame.h"
 #include "stage/questions.h"
 #include "stage/sticky_state.h"
@@ -57,6 +58,12 @@ struct LineEntry {
   std::optional<core::RunningTime> running_time;
   core::Duration slack_at_arrival = core::Duration::max();
   std::optional<core::MonotonicTime> due_monotonic;
+  // It came with a due time, which the whole stage around has for it.
+  bool came_with_due = false;
+  // Where levels are chosen: what was, when a worker was free for it, and the
+  // slack that it had then.
+  std::optional<core::LevelVerdict> verdict;
+  std::optional<core::Duration> slack;
   core::FrameRecord record;
 
   // Back to a new one, which keeps its capacity.

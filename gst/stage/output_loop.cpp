@@ -18,18 +18,22 @@ bool has_eos(const Outputs& outputs) {
   });
 }
 
-// A frame did not get the stage: quality 0, and how the others fared.
-// (transfer full)
+constexpr double kFullQuality = 1e6;  // GStreamer's unit of it
+
+// A frame did not get the full stage: what it is worth, and how the others
+// fared. (transfer full)
 GstMessage* new_qos(GstElement* owner, const Stamps& stamps,
                     const StickyState& sticky,
                     std::optional<core::RunningTime> r, bool is_live,
-                    core::Duration jitter, const core::FrameSums& sums) {
+                    core::Duration jitter, const core::FrameSums& sums,
+                    double utility) {
   const gint64 running = r ? r->time_since_epoch().count() : -1;
   GstMessage* message = gst_message_new_qos(
       GST_OBJECT_CAST(owner), is_live ? TRUE : FALSE,
       running >= 0 ? static_cast<GstClockTime>(running) : GST_CLOCK_TIME_NONE,
       sticky.stream_time(stamps.pts), stamps.pts, stamps.duration);
-  gst_message_set_qos_values(message, jitter.count(), 1.0, 0);
+  gst_message_set_qos_values(message, jitter.count(), 1.0,
+                             static_cast<gint>(utility * kFullQuality));
   const std::uint64_t applied = sums.count(core::Action::kApplied);
   gst_message_set_qos_stats(message, GST_FORMAT_BUFFERS, applied,
                             sums.frames_in() - sums.in_flight() - applied);
@@ -40,7 +44,19 @@ GstMessage* new_qos(GstElement* owner, const Stamps& stamps,
 
 OutputLoop::OutputLoop(GstElement* owner, GstPad* src, const PipelineTime& time,
                        FrameLine& line, Wakes& wakes)
-    : owner_(owner), time_(time), line_(line), wakes_(wakes), output_(src) {}
+    : owner_(owner),
+      time_(time),
+      line_(line),
+      wakes_(wakes),
+      output_(src),
+      level_messages_(owner) {}
+
+bool OutputLoop::can_step() {
+  if (line_.is_empty() || line_.is_ended()) return false;
+  const LineEntry& head = line_.head();
+  if (head.question != nullptr && head.question->is_waiting()) return true;
+  return head.is_done || head.is_lost() || !head.needs_worker();
+}
 
 void OutputLoop::flush(std::vector<EventPtr> overtaken) {
   for (EventPtr& event : overtaken) output_.keep_state(std::move(event));
@@ -183,83 +199,134 @@ void OutputLoop::release_answer() {
   line_.pop();
 }
 
+OutputLoop::Leaving OutputLoop::begin_leaving(const LineEntry& head) const {
+  Leaving frame{head.record,
+                head.stamps,
+                head.running_time,
+                head.sticky,
+                {head.verdict, head.slack}};
+  frame.record.due = line_.due_of(head);
+  frame.record.blocked = last_push_;
+  return frame;
+}
+
 void OutputLoop::release_result(Section& section) {
   LineEntry& head = line_.head();
   std::swap(outputs_, head.outputs);
-  const std::shared_ptr<const StickyState> sticky = head.sticky;
   EventPtr event = std::move(head.event);
-  core::FrameRecord record = head.record;
-  record.due = line_.due_of(head);
+  Leaving frame = begin_leaving(head);
+  core::FrameRecord& record = frame.record;
+  const StickyState& sticky = *frame.sticky;
   const bool is_frame = head.kind == LineEntry::Kind::kFrame;
   const GstFlowReturn stage_flow = head.flow;
   const core::LatePolicy policy = line_.late_policy();
+  const bool reuses = line_.reuses();
   last_due_ = record.due;
   line_.pop();
   section.unlock();
 
   const bool is_eos = event && GST_EVENT_TYPE(event.get()) == GST_EVENT_EOS;
   const bool lacks_eos = is_eos && !has_eos(outputs_);
-  const bool keeps_last = record.due && (policy == core::LatePolicy::kRepeat ||
-                                         (policy == core::LatePolicy::kBypass &&
-                                          !OrderedOutput::keeps_caps(*sticky)));
+  const bool keeps_last =
+      record.due && (policy == core::LatePolicy::kRepeat ||
+                     (policy == core::LatePolicy::kBypass &&
+                      (reuses || !OrderedOutput::keeps_caps(sticky))));
   stamp_departure(record);
-  GstFlowReturn flow = output_.push_result(outputs_, *sticky, keeps_last);
-  if (lacks_eos) output_.push_event(std::move(event), *sticky);
+  GstFlowReturn flow = output_.push_result(outputs_, sticky, keeps_last);
+  last_push_ = steady_clock::now() - record.departure;
+  if (lacks_eos) output_.push_event(std::move(event), sticky);
   if (flow == GST_FLOW_OK) flow = stage_flow;
   const bool is_applied =
       stage_flow == GST_FLOW_OK || stage_flow == GST_FLOW_EOS;
   record.action = is_applied ? core::Action::kApplied : core::Action::kDropped;
-  record.cause = is_applied ? core::Cause::kNone : core::Cause::kStageError;
+  if (!is_applied) record.cause = core::Cause::kStageError;
 
   section.lock();
-  if (is_frame) line_.account(record, flow);
+  if (!is_frame) return;
+  line_.account(record, flow, frame.choice);
+  tell_news(section, frame);
+}
+
+// Something else than its result, which nobody waits for any more.
+GstFlowReturn OutputLoop::push_substitute(Leaving& frame, Frame original,
+                                          core::LatePolicy policy,
+                                          bool reuses) {
+  const StickyState& sticky = *frame.sticky;
+  core::Action& action = frame.record.action;
+  action = core::decide_substitute(
+      policy, output_.substitutes(original, sticky), reuses);
+  GstFlowReturn flow = GST_FLOW_OK;
+  if (action == core::Action::kBypassed) {
+    flow = output_.push_original(std::move(original), sticky);
+  } else if (action == core::Action::kRepeated) {
+    flow = output_.repeat(frame.stamps, sticky);
+  } else {
+    output_.drop(frame.stamps, sticky);
+  }
+  last_push_ = steady_clock::now() - frame.record.departure;
+  // It may be possible yet, while the stage has not chosen its caps.
+  if (policy == core::LatePolicy::kBypass && !reuses &&
+      action != core::Action::kBypassed && sticky.epoch()->output_caps())
+    say_no_bypass_once(action);
+  return flow;
 }
 
 void OutputLoop::release_overdue(Section& section, core::Cause cause) {
   LineEntry& head = line_.head();
   line_.abandon_head(/*is_overdue=*/true);
   Frame original = std::move(head.frame);
-  const std::shared_ptr<const StickyState> sticky = head.sticky;
-  const Stamps stamps = head.stamps;
-  const std::optional<core::RunningTime> r = head.running_time;
-  core::FrameRecord record = head.record;
-  record.due = line_.due_of(head);
-  record.cause = cause;
+  Leaving frame = begin_leaving(head);
+  frame.record.cause = cause;
   // What is lost cannot be waited for.
   const core::LatePolicy policy =
       head.is_lost() && line_.late_policy() == core::LatePolicy::kWait
           ? core::LatePolicy::kBypass
           : line_.late_policy();
-  const bool is_live = line_.due_inputs().is_live;
+  const bool reuses = line_.reuses();
   line_.pop();
   section.unlock();
 
-  const std::optional<core::RunningTime> left = stamp_departure(record);
-  record.action =
-      core::decide_substitute(policy, output_.substitutes(original, *sticky));
-  GstFlowReturn flow = GST_FLOW_OK;
-  if (record.action == core::Action::kBypassed) {
-    flow = output_.push_original(std::move(original), *sticky);
-  } else if (record.action == core::Action::kRepeated) {
-    flow = output_.repeat(stamps, *sticky);
-  } else {
-    output_.drop(stamps, *sticky);
-  }
-  // It may be possible yet, while the stage has not chosen its caps.
-  if (policy == core::LatePolicy::kBypass &&
-      record.action != core::Action::kBypassed &&
-      sticky->epoch()->output_caps())
-    say_no_bypass_once(record.action);
+  const std::optional<core::RunningTime> left = stamp_departure(frame.record);
+  const GstFlowReturn flow =
+      push_substitute(frame, std::move(original), policy, reuses);
 
   section.lock();
-  line_.account(record, flow);
+  line_.account(frame.record, flow, frame.choice);
+  post_qos(
+      section, frame,
+      left && frame.record.due ? *left - *frame.record.due : core::Duration());
+  tell_news(section, frame);
+}
+
+// That a frame did not get the full stage.
+void OutputLoop::post_qos(Section& section, const Leaving& frame,
+                          core::Duration jitter) {
   const core::FrameSums sums = line_.sums();
+  const bool is_live = line_.due_inputs().is_live;
+  const LevelChooser* chooser = line_.chooser();
+  const double utility =
+      chooser != nullptr ? chooser->utility_of(frame.record) : 0;
   section.unlock();
-  GstMessage* message = new_qos(
-      owner_, stamps, *sticky, r, is_live,
-      left && record.due ? *left - *record.due : core::Duration(), sums);
-  gst_element_post_message(owner_, message);
+  gst_element_post_message(
+      owner_, new_qos(owner_, frame.stamps, *frame.sticky, frame.running_time,
+                      is_live, jitter, sums, utility));
   section.lock();
+}
+
+// What became of levels with this frame. Of one that left with a cheaper level
+// a QOS message tells when it is another one than before.
+void OutputLoop::tell_news(Section& section, const Leaving& frame) {
+  LevelChooser* const chooser = line_.chooser();
+  if (chooser == nullptr) return;
+  while (const std::optional<LevelNews> news = chooser->take_news()) {
+    if (news->kind == LevelNews::Kind::kLevel &&
+        frame.record.action == core::Action::kApplied)
+      post_qos(section, frame, core::Duration());
+    if (!line_.tells_levels()) continue;
+    section.unlock();
+    level_messages_.post(*news);
+    section.lock();
+  }
 }
 
 std::optional<core::RunningTime> OutputLoop::stamp_departure(

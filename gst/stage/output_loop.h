@@ -19,6 +19,7 @@
 #include <vector>
 
 #include "stage/frame_line.h"
+#include "stage/level_messages.h"
 #include "stage/ordered_output.h"
 #include "stage/pipeline_time.h"
 #include "stage/wakes.h"
@@ -34,6 +35,11 @@ class OutputLoop {
 
   // Pushes until the line has ended.
   void run();
+  // Pushes what can leave at once, on the thread that holds the section. For an
+  // element whose worker runs on that thread.
+  void run_at_once(Section& section) {
+    while (can_step()) take_step(section);
+  }
 
   void start() { has_said_no_bypass_ = false; }
   // `overtaken`: events that leave with what comes next, if they are state.
@@ -41,6 +47,7 @@ class OutputLoop {
   void reset() { output_.reset(); }
 
  private:
+  bool can_step();
   void take_step(Section& section);
   void wait_for_head(Section& section, const core::HeadVerdict& verdict);
   void wait_for_reports(Section& section, const core::HeadVerdict& verdict);
@@ -55,6 +62,19 @@ class OutputLoop {
   // Returns the running time at which it does.
   std::optional<core::RunningTime> stamp_departure(
       core::FrameRecord& record) const;
+  // A frame on its way from the line to downstream.
+  struct Leaving {
+    core::FrameRecord record;
+    Stamps stamps;
+    std::optional<core::RunningTime> running_time;
+    std::shared_ptr<const StickyState> sticky;
+    FrameLine::Choice choice;
+  };
+  Leaving begin_leaving(const LineEntry& head) const;
+  GstFlowReturn push_substitute(Leaving& frame, Frame original,
+                                core::LatePolicy policy, bool reuses);
+  void post_qos(Section& section, const Leaving& frame, core::Duration jitter);
+  void tell_news(Section& section, const Leaving& frame);
   void say_no_bypass_once(core::Action instead);
 
   GstElement* const owner_;
@@ -65,7 +85,9 @@ class OutputLoop {
   OrderedOutput output_;
   Outputs outputs_;                            // of the head, while it leaves
   std::optional<core::RunningTime> last_due_;  // of what left last
+  core::Duration last_push_{};                 // how long it took
   bool has_said_no_bypass_ = false;
+  LevelMessages level_messages_;
 };
 
 }  // namespace dispatch::stage

@@ -33,6 +33,8 @@ namespace dispatch::stage {
 
 // Whether `element` is a port of a copy and no element of the stage.
 bool is_port(GstElement* element);
+// Whether `element` is part of a stage that one of our elements runs.
+bool is_in_stage(GstElement* element);
 
 // The name of the bin of a copy: "worker0", or "worker0-level1".
 std::string copy_name(unsigned worker, unsigned level);

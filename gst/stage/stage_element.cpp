@@ -65,8 +65,9 @@ std::string name_of_copy(GstObject* object, GstObject* element) {
 }  // namespace
 
 StageElement::StageElement(GstElement* element, GstPad* sink, GstPad* src,
-                           const MakeWorkers& make_workers)
+                           const MakeWorkers& make_workers, bool chooses_levels)
     : element_(element),
+      chooses_levels_(chooses_levels),
       sink_(sink),
       src_(src),
       member_(element),
@@ -144,12 +145,14 @@ bool StageElement::check_stage_state(
 
 void StageElement::apply_staffing() {
   const Settings now = settings_in_force();
-  const bool is_one = is_per_stream_ || is_recognised_per_stream_;
+  const bool is_one =
+      is_per_stream_ || is_recognised_per_stream_ || !has_threads_;
   StaffingLimits limits;
   limits.min = is_one ? 1 : least_workers(now);
   limits.max = is_one ? 1 : now.max_workers;
   if (now.spare_workers != kAutomaticSpares)
     limits.spares = static_cast<unsigned>(now.spare_workers);
+  if (!has_threads_) limits.spares = 0;
   limits.are_processes = workers_->are_processes();
   limits.restart_limit = now.restart_limit;
   if (now.stall_timeout != 0)
@@ -158,13 +161,36 @@ void StageElement::apply_staffing() {
   dispatcher_->set_staffing(limits);
 }
 
+// Where there is a choice, none of the levels sees every frame.
+bool StageElement::check_ladder(const Settings& settings) {
+  const Ladder::Levels levels = ladder_.levels();
+  if (levels.size() == 1) return true;
+  for (std::size_t place = 0; place < levels.size(); ++place) {
+    const std::string name = "level" + std::to_string(place);
+    const std::string text = levels[place]->prototype().description();
+    const auto parsed = parse_stage(text);
+    if (const auto* error = std::get_if<StageError>(&parsed))
+      return fail(name + ": " + error->message,
+                  name + "::stage=\"" + text + "\"");
+    const core::StageStateVerdict verdict =
+        recognise(settings, std::get<ParsedStage>(parsed).facts);
+    if (verdict.is_per_stream)
+      return fail(
+          name + " cannot be one of several levels: " + verdict.reason + ".",
+          "Frames that go past it would be missing in it. If no frame "
+          "depends on earlier ones, set stage-state=none.");
+  }
+  return true;
+}
+
 bool StageElement::build_workers(const Settings& settings) {
   const std::string description = prototype().description();
   auto parsed = parse_stage(description);
   if (auto* error = std::get_if<StageError>(&parsed))
     return fail(error->message, "stage=\"" + description + "\"");
   auto& first = std::get<ParsedStage>(parsed);
-  if (!check_stage_state(settings, first.facts)) return false;
+  if (!check_stage_state(settings, first.facts) || !check_ladder(settings))
+    return false;
   is_per_stream_ = is_recognised_per_stream_;
   apply_staffing();
   const std::optional<Problem> problem = workers_->build(
@@ -191,14 +217,28 @@ bool StageElement::open() {
     const std::lock_guard lock(mutex_);
     thread_culprit_.clear();
     opened_with_ = settings_;
+    is_closing_ = false;
   }
   workers_->interrupt(false);
   prototype().confirm(prototype().description());
+  choose_shape(settings_in_force());
   if (!build_workers(settings_in_force())) return false;
   dispatcher_->start(workers_->all(), workers_->reports());
   dispatcher_->set_per_stream(is_per_stream_);
   apply_settings();
   return true;
+}
+
+// Without threads at first, where frames may get less than the full stage.
+void StageElement::choose_shape(const Settings& settings) {
+  is_in_stage_ = is_in_stage(element_);
+  has_threads_ = !chooses_levels_;
+  dispatcher_->set_has_threads(has_threads_);
+  if (!chooses_levels_) return;
+  dispatcher_->set_chooser(
+      make_chooser(ladder_, settings.levels, settings.late_policy,
+                   settings.levels.rescue && !is_in_stage_),
+      is_in_stage_);
 }
 
 // READY to PAUSED, after the copies have changed state with `result`.
@@ -219,13 +259,43 @@ GstStateChangeReturn StageElement::finish_open(GstStateChangeReturn result) {
     return GST_STATE_CHANGE_FAILURE;
   }
   is_started_ = true;
+  if (has_threads_) start_threads();
+  return result;
+}
+
+void StageElement::start_threads() {
   workers_->start();
   supervisor_.start(prototype().description());
-  return result;
+}
+
+// A frame that a worker is busy with can leave without it only where another
+// thread lets it. Inside a stage that is up to the element around.
+bool StageElement::wants_threads() const {
+  return !is_in_stage_ && !is_per_stream_ && settings().levels.rescue &&
+         core::due_times_apply(account_.due_inputs());
+}
+
+// On the sink pad's streaming thread, between two frames: nothing is under way.
+void StageElement::begin_threads() {
+  {
+    const std::lock_guard lock(mutex_);
+    if (is_closing_) return;
+    is_beginning_threads_ = true;
+  }
+  has_threads_ = true;
+  dispatcher_->set_has_threads(true);
+  apply_staffing();
+  apply_window();
+  start_threads();
+  start_output();
+  const std::lock_guard lock(mutex_);
+  is_beginning_threads_ = false;
+  threads_begun_.notify_all();
 }
 
 // The task of the src pad.
 bool StageElement::start_output() {
+  if (!has_threads_) return true;
   return gst_pad_start_task(
       src_,
       [](gpointer user_data) {
@@ -255,6 +325,11 @@ void StageElement::pause() {
 
 // PAUSED to READY, before the copies change state. Waits for no busy copy.
 void StageElement::begin_close() {
+  {
+    std::unique_lock lock(mutex_);
+    is_closing_ = true;
+    threads_begun_.wait(lock, [this] { return !is_beginning_threads_; });
+  }
   workers_->interrupt(true);
   dispatcher_->begin_stop();
   supervisor_.stop();
@@ -301,6 +376,8 @@ void StageElement::apply_settings() {
   account_.set_deadlines(now.deadlines);
   apply_staffing();
   dispatcher_->set_late_policy(now.late_policy);
+  dispatcher_->set_reuse(now.levels.reuse);
+  dispatcher_->set_tells_levels(now.levels.post_messages);
   const bool has_changed = account_.refresh_budget();
   apply_timing();
   apply_window();
@@ -331,7 +408,14 @@ GstStructure* StageElement::stats(const char* name) const {
       static_cast<guint64>(account_.budget().count()), "deadlines-active",
       G_TYPE_BOOLEAN, dispatcher_->are_due_times_applied() ? TRUE : FALSE,
       nullptr);
+  if (const std::optional<LevelFacts> levels = dispatcher_->levels())
+    add_levels(stats, *levels, dispatcher_->sums());
   return stats;
+}
+
+guint StageElement::current_level() const {
+  const std::optional<LevelFacts> levels = dispatcher_->levels();
+  return levels ? levels->current : 0;
 }
 
 // ---- Buffers ---------------------------------------------------------------
@@ -347,6 +431,7 @@ GstFlowReturn StageElement::submit(Frame frame) {
     return GST_FLOW_ERROR;
   }
   if (has_offer_) adopt_stage();
+  if (!has_threads_ && wants_threads()) begin_threads();
   if (needs_reconfigure_) open_epoch(sticky_->caps());
   Workers::Copied copied;
   std::optional<Frame> reachable = workers_->bring_in(std::move(frame), copied);
@@ -386,9 +471,9 @@ void StageElement::post_latency() {
 void StageElement::open_epoch(GstCaps* caps) {
   needs_reconfigure_ = false;
   workers_->relearn();
-  const bool pin = settings().late_policy == core::LatePolicy::kBypass &&
-                   !is_per_stream_ &&
-                   core::due_times_apply(account_.due_inputs());
+  const bool pin =
+      settings().late_policy == core::LatePolicy::kBypass && !is_per_stream_ &&
+      (is_in_stage_ || core::due_times_apply(account_.due_inputs()));
   sticky_ = sticky_->in_epoch(std::make_shared<Epoch>(caps, pin));
 }
 
@@ -417,6 +502,7 @@ bool StageElement::on_caps(GstCaps* caps) {
   is_media_per_stream_ = verdict.is_per_stream;
   is_per_stream_ = is_recognised_per_stream_ || is_media_per_stream_;
   dispatcher_->set_per_stream(is_per_stream_);
+  dispatcher_->on_caps();
   apply_staffing();
   stands_alone_ = core::stands_alone(
       gst_structure_get_name(gst_caps_get_structure(caps, 0)));
@@ -501,6 +587,8 @@ bool StageElement::latency_query(GstQuery* query) {
                                ? workers_->query_output(query)
                                : gst_pad_peer_query(sink_, query) != FALSE;
   if (!is_answered) return false;
+  // What happens within a stage is in the budget of the element around.
+  if (is_in_stage_) return true;
   // Not the moment to ask downstream how many share the budget: a decoder that
   // asks this holds its lock.
   account_.add_own(query, dispatcher_->window().frames);
@@ -592,7 +680,7 @@ void StageElement::on_exhausted(const Problem& problem) {
 // ---- Another stage ---------------------------------------------------------
 
 void StageElement::set_stage(const std::string& description) {
-  if (!is_started_) {
+  if (!is_started_ || chooses_levels_) {
     prototype().set_description(description);
     return;
   }

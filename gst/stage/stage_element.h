@@ -12,6 +12,7 @@
 #pragma once
 
 #include <atomic>
+#include <condition_variable>
 #include <functional>
 #include <memory>
 #include <mutex>
@@ -23,6 +24,7 @@
 #include "stage/field_pairing.h"
 #include "stage/ladder.h"
 #include "stage/latency_account.h"
+#include "stage/level_setup.h"
 #include "stage/staff_messages.h"
 #include "stage/supervisor.h"
 #include "stage/workers.h"
@@ -48,14 +50,17 @@ class StageElement final : private WorkersHost, private Supervisor::Host {
     core::Deadlines deadlines = core::Deadlines::kAuto;
     guint max_buffers = 0;  // 0: automatic
     guint64 max_bytes = 0;  // 0: automatic
+    LevelSettings levels;   // of an element that chooses levels
   };
 
   // `element` (transfer none) owns this; `sink` and `src` (transfer none) are
-  // its pads. `make_workers` is called once, at once.
+  // its pads. `make_workers` is called once, at once. `chooses_levels`: frames
+  // may get a cheaper level of the ladder, or none; and there are no threads
+  // until a frame may have to be rescued from one.
   using MakeWorkers =
       std::function<std::unique_ptr<Workers>(Ladder&, WorkersHost&)>;
   StageElement(GstElement* element, GstPad* sink, GstPad* src,
-               const MakeWorkers& make_workers);
+               const MakeWorkers& make_workers, bool chooses_levels = false);
 
   // Any thread.
   Settings settings() const;
@@ -69,6 +74,8 @@ class StageElement final : private WorkersHost, private Supervisor::Host {
   void set_stage(const std::string& description);
   // Named `name`. (transfer full)
   GstStructure* stats(const char* name) const;
+  // Of the frame that left last; as many as there are levels: it got none.
+  guint current_level() const;
 
   // State changes; on their thread.
   bool check();
@@ -128,7 +135,12 @@ class StageElement final : private WorkersHost, private Supervisor::Host {
       const Settings& settings,
       const std::vector<core::ElementFacts>& facts) const;
   void apply_staffing();
+  bool check_ladder(const Settings& settings);
   bool build_workers(const Settings& settings);
+  void choose_shape(const Settings& settings);
+  bool wants_threads() const;
+  void start_threads();
+  void begin_threads();
   void apply_settings();
   void apply_timing();
   void apply_window();
@@ -143,6 +155,7 @@ class StageElement final : private WorkersHost, private Supervisor::Host {
   void post_latency();
 
   GstElement* const element_;
+  const bool chooses_levels_;
   GstPad* const sink_;
   GstPad* const src_;
   DomainMember member_;
@@ -167,12 +180,19 @@ class StageElement final : private WorkersHost, private Supervisor::Host {
   };
   std::optional<Offer> offer_;  // under mutex_
 
+  // The streaming thread starts the others; closing waits for it.
+  std::condition_variable threads_begun_;
+  bool is_beginning_threads_ = false;  // under mutex_
+  bool is_closing_ = false;            // under mutex_
+
   bool is_checked_per_stream_ = false;  // of the supervisor's thread
 
   std::atomic<bool> has_posted_error_{false};
   std::atomic<bool> needs_reconfigure_{false};
   std::atomic<bool> is_started_{false};
   std::atomic<bool> has_offer_{false};
+  std::atomic<bool> has_threads_{true};
+  std::atomic<bool> is_in_stage_{false};  // the element is part of one
   // From the elements of the stage. Changes between two frames, or stopped.
   std::atomic<bool> is_recognised_per_stream_{false};
 

@@ -296,40 +296,46 @@ static void gst_shm_dispatch_class_init(GstShmDispatchClass* klass) {
   element_class->change_state = gst_shm_dispatch_change_state;
   element_class->set_context = gst_shm_dispatch_set_context;
 
-  stage::install_common_properties(
-      object_class,
-      {.max_workers =
-           "The most workers that work at a time; each is a process with a "
-           "copy of the stage. One that is stuck does not count; all together "
-           "are at most twice as many. A stage with state has one (0 = as many "
-           "as help, up to the CPUs that this process may use and no other "
-           "element of this package is using)",
-       .stall_timeout =
-           "How long a worker may be busy with one frame before it is killed "
-           "and replaced, in nanoseconds (0 = automatic: with due times 10 "
-           "times what the longest frames take, at least 2 s; without, for "
-           "ever). Its frame leaves at its due time, whatever this is; without "
-           "due times it is tried again",
-       .max_bytes = "Hard bound on the shared memory for frames and results, "
-                    "in bytes. It needs room for max-buffers frames, one for "
-                    "each worker, what others keep, and results of twice "
-                    "max-workers; if it has less, the error before the first "
-                    "frame says how much would do (0 = automatic: half of the "
-                    "memory that can be had at the start, at most 4 GiB)",
-       .max_bytes_flags = static_cast<GParamFlags>(stage::kReadWrite |
-                                                   GST_PARAM_MUTABLE_READY),
-       .stats = "What happened to the frames since READY: frames-in = applied "
-                "+ bypassed + repeated + dropped + in-flight; late and "
-                "late-results (frames); copies (buffers) and copied-bytes; "
-                "queue-time, service-time and reorder-time (ns, sums over "
-                "applied frames); causes (a structure: why frames did not get "
-                "the full stage); the workers now: workers (that work), "
-                "parked-workers, set-aside-workers, permitted-workers, "
-                "efficient-workers (0 = not known), workers-because (why so "
-                "many), load (in workers), workers-lost; and what is in force: "
-                "max-buffers, max-bytes, current-level-bytes, latency-budget "
-                "(ns), deadlines-active. See docs/elements/shmdispatch.md",
-       .max_max_workers = kMaxMaxWorkers});
+  const stage::PropertyTexts texts{
+      .stage = stage::kReplaceableStage,
+      .stage_flags = stage::kMutablePlaying,
+      .max_workers =
+          "The most workers that work at a time; each is a process with a "
+          "copy of the stage. One that is stuck does not count; all together "
+          "are at most twice as many. A stage with state has one (0 = as many "
+          "as help, up to the CPUs that this process may use and no other "
+          "element of this package is using)",
+      .stall_timeout =
+          "How long a worker may be busy with one frame before it is killed "
+          "and replaced, in nanoseconds (0 = automatic: with due times 10 "
+          "times what the longest frames take, at least 2 s; without, for "
+          "ever). Its frame leaves at its due time, whatever this is; without "
+          "due times it is tried again",
+      .max_bytes =
+          "Hard bound on the shared memory for frames and results, "
+          "in bytes. It needs room for max-buffers frames, one for "
+          "each worker, what others keep, and results of twice "
+          "max-workers; if it has less, the error before the first "
+          "frame says how much would do (0 = automatic: half of the "
+          "memory that can be had at the start, at most 4 GiB)",
+      .max_bytes_flags =
+          static_cast<GParamFlags>(stage::kReadWrite | GST_PARAM_MUTABLE_READY),
+      .stats =
+          "What happened to the frames since READY: frames-in = applied "
+          "+ bypassed + repeated + dropped + in-flight; late and "
+          "late-results (frames); copies (buffers) and copied-bytes; "
+          "queue-time, service-time and reorder-time (ns, sums over "
+          "applied frames); causes (a structure: why frames did not get "
+          "the full stage); the workers now: workers (that work), "
+          "parked-workers, set-aside-workers, permitted-workers, "
+          "efficient-workers (0 = not known), workers-because (why so "
+          "many), load (in workers), workers-lost; and what is in force: "
+          "max-buffers, max-bytes, current-level-bytes, latency-budget "
+          "(ns), deadlines-active. See docs/elements/shmdispatch.md",
+      .max_max_workers = kMaxMaxWorkers};
+  stage::install_stage_properties(object_class, texts);
+  stage::install_worker_properties(object_class, texts);
+  stage::install_timing_properties(object_class, texts);
   install_own_properties(object_class);
 
   gst_element_class_add_static_pad_template(element_class, &sink_template);

@@ -172,35 +172,42 @@ static void gst_worker_pool_class_init(GstWorkerPoolClass* klass) {
   element_class->set_context = gst_worker_pool_set_context;
   GST_BIN_CLASS(klass)->handle_message = gst_worker_pool_handle_message;
 
-  stage::install_common_properties(
-      object_class,
-      {.max_workers = "The most workers that work at a time; each is a thread "
-                      "with a copy of the stage. One that is stuck does not "
-                      "count; all together are at most twice as many. A stage "
-                      "with state has one (0 = as many as help, up to the CPUs "
-                      "that this process may use and no other element of this "
-                      "package is using)",
-       .stall_timeout =
-           "How long a worker may be busy with one frame before the element "
-           "message 'worker-stuck' says so, in nanoseconds. A thread cannot be "
-           "ended: with due times another one works in its place, without it "
-           "is waited for (0 = automatic: with due times 10 times what the "
-           "longest frames take, at least 2 s; without, for ever)",
-       .max_bytes = "The window in bytes of the frames in flight; one frame "
-                    "always has room (0 = automatic: 256 MiB)",
-       .max_bytes_flags = stage::kMutablePlaying,
-       .stats = "What happened to the frames since READY: frames-in = applied "
-                "+ bypassed + repeated + dropped + in-flight; late and "
-                "late-results (frames); copies (buffers) and copied-bytes; "
-                "queue-time, service-time and reorder-time (ns, sums over "
-                "applied frames); causes (a structure: why frames did not get "
-                "the full stage); the workers now: workers (that work), "
-                "parked-workers, set-aside-workers, permitted-workers, "
-                "efficient-workers (0 = not known), workers-because (why so "
-                "many), load (in workers), workers-lost; and what is in force: "
-                "max-buffers, max-bytes, latency-budget (ns), "
-                "deadlines-active. See docs/elements/workerpool.md",
-       .max_max_workers = kMaxMaxWorkers});
+  const stage::PropertyTexts texts{
+      .stage = stage::kReplaceableStage,
+      .stage_flags = stage::kMutablePlaying,
+      .max_workers =
+          "The most workers that work at a time; each is a thread "
+          "with a copy of the stage. One that is stuck does not "
+          "count; all together are at most twice as many. A stage "
+          "with state has one (0 = as many as help, up to the CPUs "
+          "that this process may use and no other element of this "
+          "package is using)",
+      .stall_timeout =
+          "How long a worker may be busy with one frame before the element "
+          "message 'worker-stuck' says so, in nanoseconds. A thread cannot be "
+          "ended: with due times another one works in its place, without it "
+          "is waited for (0 = automatic: with due times 10 times what the "
+          "longest frames take, at least 2 s; without, for ever)",
+      .max_bytes =
+          "The window in bytes of the frames in flight; one frame "
+          "always has room (0 = automatic: 256 MiB)",
+      .max_bytes_flags = stage::kMutablePlaying,
+      .stats =
+          "What happened to the frames since READY: frames-in = applied "
+          "+ bypassed + repeated + dropped + in-flight; late and "
+          "late-results (frames); copies (buffers) and copied-bytes; "
+          "queue-time, service-time and reorder-time (ns, sums over "
+          "applied frames); causes (a structure: why frames did not get "
+          "the full stage); the workers now: workers (that work), "
+          "parked-workers, set-aside-workers, permitted-workers, "
+          "efficient-workers (0 = not known), workers-because (why so "
+          "many), load (in workers), workers-lost; and what is in force: "
+          "max-buffers, max-bytes, latency-budget (ns), "
+          "deadlines-active. See docs/elements/workerpool.md",
+      .max_max_workers = kMaxMaxWorkers};
+  stage::install_stage_properties(object_class, texts);
+  stage::install_worker_properties(object_class, texts);
+  stage::install_timing_properties(object_class, texts);
   /**
    * GstWorkerPool::stage-setup:
    * @object: the element

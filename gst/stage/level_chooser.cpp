@@ -1,0 +1,175 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+#include "stage/level_chooser.h"
+
+#include <algorithm>
+#include <utility>
+
+namespace dispatch::stage {
+
+namespace {
+
+// Of the slack of frames that have just come, over some eight of them.
+constexpr int kSlackSmoothing = 8;
+
+bool was_rescued(const core::FrameRecord& record) {
+  return record.cause == core::Cause::kOverdueRunning ||
+         record.cause == core::Cause::kStalled;
+}
+
+bool is_applied(const core::FrameRecord& record) {
+  return record.action == core::Action::kApplied;
+}
+
+}  // namespace
+
+core::Cause cause_of(const core::LevelVerdict& verdict) {
+  if (verdict.level == 0U) return core::Cause::kNone;
+  switch (verdict.reason) {
+    case core::SkipReason::kSpared:
+      return core::Cause::kSpared;
+    case core::SkipReason::kCeiling:
+      return core::Cause::kCeiling;
+    default:
+      return core::Cause::kPredictedLate;
+  }
+}
+
+LevelChooser::LevelChooser(Settings settings)
+    : settings_(std::move(settings)),
+      policy_(settings_.skip),
+      has_gap_(settings_.skip.levels.size(), false) {}
+
+void LevelChooser::on_caps() { policy_.on_caps(); }
+
+void LevelChooser::on_arrival(core::RunningTime running_time,
+                              core::RunningTime now,
+                              std::optional<core::Duration> slack) {
+  policy_.on_arrival(running_time, now);
+  if (!slack) return;
+  if (!fresh_slack_) fresh_slack_ = *slack;
+  *fresh_slack_ += (*slack - *fresh_slack_) / kSlackSmoothing;
+}
+
+core::LevelVerdict LevelChooser::choose(std::optional<core::Duration> slack,
+                                        unsigned workers,
+                                        core::RunningTime now) {
+  const core::LevelVerdict verdict = policy_.decide(
+      {.now = now,
+       .slack = slack,
+       .fresh_slack = fresh_slack_.value_or(slack.value_or(core::Duration())),
+       .workers = std::max(1U, workers)});
+  for (unsigned level = 0; level < levels(); ++level)
+    if (verdict.level != level) has_gap_[level] = true;
+  return verdict;
+}
+
+bool LevelChooser::on_begun(const Worker& worker, unsigned level,
+                            core::RunningTime now) {
+  begun_[&worker] = {level, now};
+  const bool has_gap = has_gap_.at(level);
+  has_gap_[level] = false;
+  return has_gap;
+}
+
+core::Duration LevelChooser::on_finished(const Worker& worker, bool is_complete,
+                                         core::Duration service,
+                                         core::RunningTime now) {
+  const auto begun = begun_.find(&worker);
+  if (begun == begun_.end()) return service;
+  const auto [level, at] = begun->second;
+  begun_.erase(begun);
+  if (is_complete)
+    policy_.on_measured(level, now - at, now);
+  else
+    policy_.on_overrun(level, now - at, now);
+  return service;
+}
+
+void LevelChooser::on_overrun(const Worker& worker, core::RunningTime now) {
+  const auto begun = begun_.find(&worker);
+  if (begun == begun_.end()) return;
+  policy_.on_overrun(begun->second.level, now - begun->second.at, now);
+}
+
+void LevelChooser::on_left(const core::FrameRecord& record,
+                           const std::optional<core::LevelVerdict>& verdict,
+                           std::optional<core::Duration> slack,
+                           core::RunningTime now) {
+  if (!verdict) std::fill(has_gap_.begin(), has_gap_.end(), true);
+  core::SkipDeparture departure;
+  departure.now = now;
+  if (is_applied(record)) departure.level = record.level;
+  departure.is_late = record.late;
+  departure.was_rescued = was_rescued(record);
+  departure.arrived_late = record.cause == core::Cause::kArrivedLate;
+  departure.blocked = record.blocked;
+  policy_.on_left(departure);
+  note_level(record, verdict, slack);
+  note_state(record);
+}
+
+void LevelChooser::note_level(const core::FrameRecord& record,
+                              const std::optional<core::LevelVerdict>& verdict,
+                              std::optional<core::Duration> slack) {
+  const unsigned level = is_applied(record) ? record.level : levels();
+  skip_run_ = is_applied(record) ? 0 : skip_run_ + 1;
+  longest_skip_run_ = std::max(longest_skip_run_, skip_run_);
+  const unsigned before = std::exchange(current_level_, level);
+  if (level == before) return;
+  ++switches_;
+  LevelNews news;
+  news.frame = record.sequence;
+  news.from = before;
+  news.to = level;
+  news.utility = utility_of(record);
+  // What was chosen is not what left where it took too long.
+  const bool is_as_chosen = verdict && (is_applied(record) || !verdict->level);
+  news.reason = is_as_chosen ? core::to_string(verdict->reason)
+                             : core::to_string(record.cause);
+  news.slack = slack;
+  if (verdict) news.predicted = verdict->predicted;
+  if (is_applied(record)) news.cost = record.end - record.start;
+  news_.push_back(news);
+}
+
+void LevelChooser::note_state(const core::FrameRecord& record) {
+  const core::SkipPolicy::State state = policy_.state();
+  if (std::exchange(told_state_, state) == state) return;
+  LevelNews news;
+  news.kind = LevelNews::Kind::kState;
+  news.frame = record.sequence;
+  news.state = core::to_string(state);
+  news_.push_back(news);
+}
+
+std::optional<LevelNews> LevelChooser::take_news() {
+  if (news_.empty()) return std::nullopt;
+  LevelNews first = news_.front();
+  news_.erase(news_.begin());
+  return first;
+}
+
+LevelFacts LevelChooser::facts() const {
+  return {.levels = levels(),
+          .current = current_level_,
+          .ceiling = policy_.ceiling(),
+          .state = core::to_string(policy_.state()),
+          .switches = switches_,
+          .longest_skip_run = longest_skip_run_};
+}
+
+double LevelChooser::utility_of(const core::FrameRecord& record) const {
+  switch (record.action) {
+    case core::Action::kApplied:
+      return settings_.skip.levels.at(record.level).utility;
+    case core::Action::kBypassed:
+      return settings_.bypass_utility;
+    case core::Action::kRepeated:
+      return settings_.repeat_utility;
+    case core::Action::kDropped:
+      return 0;
+  }
+  return 0;
+}
+
+}  // namespace dispatch::stage

@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+//
+// Which level a frame of an element gets that may skip: between the line of
+// frames and core/skip_policy, which decides.
+//
+// For: telling the policy what the line sees (arrivals, what each worker is
+// busy with and for how long, departures), asking it, and keeping the news of
+// it for the user. Not for: deciding; frames and their order (frame_line).
+// Times are running times where the element is in a pipeline, and times of this
+// machine where it is part of a stage; an element has the one or the other.
+// Thread: confined to the Section of the line. The costs are shared with other
+// elements and have a lock of their own.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "core/frame_record.h"
+#include "core/skip_policy.h"
+#include "stage/worker.h"
+
+namespace dispatch::stage {
+
+// What is told of levels: another one left than before, or the policy is in
+// another state.
+struct LevelNews {
+  enum class Kind : std::uint8_t { kLevel, kState };
+  Kind kind = Kind::kLevel;
+  core::Sequence frame = 0;
+  unsigned from = 0;  // levels; as many as there are: no stage
+  unsigned to = 0;
+  double utility = 0;  // of what left
+  const char* reason = "";
+  std::optional<core::Duration> slack;  // when it was chosen
+  core::Duration predicted{};           // median cost
+  core::Duration cost{};                // that the stage had; 0: none
+  const char* state = "";
+  const char* culprit = "";  // who is late, as far as is known
+};
+
+// What of levels is in `stats`.
+struct LevelFacts {
+  unsigned levels = 1;
+  unsigned current = 0;  // of the frame that left last; levels: no stage
+  unsigned ceiling = 0;
+  const char* state = "";
+  std::uint64_t switches = 0;
+  std::uint64_t longest_skip_run = 0;  // frames
+};
+
+// Why a frame does not get the full stage; kNone: it does.
+core::Cause cause_of(const core::LevelVerdict& verdict);
+
+class LevelChooser {
+ public:
+  struct Settings {
+    core::SkipSettings skip;
+    double bypass_utility = 0;
+    double repeat_utility = 0;
+  };
+  explicit LevelChooser(Settings settings);
+
+  void on_caps();
+  // `slack`: until its result has to be there; none: it has no due time.
+  void on_arrival(core::RunningTime running_time, core::RunningTime now,
+                  std::optional<core::Duration> slack);
+  core::LevelVerdict choose(std::optional<core::Duration> slack,
+                            unsigned workers, core::RunningTime now);
+  // `worker` begins with `level`. Whether frames went past that level since it
+  // was last used.
+  bool on_begun(const Worker& worker, unsigned level, core::RunningTime now);
+  // It is done. `is_complete`: it was not abandoned half-way. Returns what the
+  // full stage would have cost it, as far as is known.
+  core::Duration on_finished(const Worker& worker, bool is_complete,
+                             core::Duration service, core::RunningTime now);
+  // Its frame left without its result.
+  void on_overrun(const Worker& worker, core::RunningTime now);
+  // `verdict`: none if no worker was ever free for it.
+  void on_left(const core::FrameRecord& record,
+               const std::optional<core::LevelVerdict>& verdict,
+               std::optional<core::Duration> slack, core::RunningTime now);
+
+  // Once each.
+  std::optional<LevelNews> take_news();
+
+  // What a frame is worth that left like this, 0 to 1.
+  double utility_of(const core::FrameRecord& record) const;
+  unsigned levels() const {
+    return static_cast<unsigned>(settings_.skip.levels.size());
+  }
+  LevelFacts facts() const;
+
+ private:
+  struct Begun {
+    unsigned level = 0;
+    core::RunningTime at{};
+  };
+  void note_level(const core::FrameRecord& record,
+                  const std::optional<core::LevelVerdict>& verdict,
+                  std::optional<core::Duration> slack);
+  void note_state(const core::FrameRecord& record);
+
+  const Settings settings_;
+  core::SkipPolicy policy_;
+  std::map<const Worker*, Begun> begun_;
+  std::vector<bool> has_gap_;  // for each level: frames went past it
+  std::optional<core::Duration> fresh_slack_;
+  unsigned current_level_ = 0;
+  core::SkipPolicy::State told_state_ = core::SkipPolicy::State::kWarmUp;
+  std::uint64_t switches_ = 0;
+  std::uint64_t skip_run_ = 0;
+  std::uint64_t longest_skip_run_ = 0;
+  std::vector<LevelNews> news_;
+};
+
+}  // namespace dispatch::stage
