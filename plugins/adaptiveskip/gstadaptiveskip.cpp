@@ -66,6 +66,7 @@ static GstStaticPadTemplate src_template = GST_STATIC_PAD_TEMPLATE(
 enum {
   PROP_NUM_LEVELS = stage::kFirstOwnProperty,
   PROP_MAX_HELPERS,
+  PROP_SPARE_HELPERS,
   PROP_RESCUE,
   PROP_REUSE,
   PROP_MAX_CONSECUTIVE_SKIPS,
@@ -185,6 +186,9 @@ static void set_level_setting(stage::StageElement::Settings& settings, guint id,
     case PROP_MAX_HELPERS:
       settings.max_workers = g_value_get_uint(value);
       break;
+    case PROP_SPARE_HELPERS:
+      settings.spare_workers = g_value_get_int(value);
+      break;
     case PROP_RESCUE:
       levels.rescue = g_value_get_boolean(value) != FALSE;
       break;
@@ -245,6 +249,9 @@ static void gst_adaptive_skip_get_property(GObject* object, guint id,
       break;
     case PROP_MAX_HELPERS:
       g_value_set_uint(value, settings.max_workers);
+      break;
+    case PROP_SPARE_HELPERS:
+      g_value_set_int(value, settings.spare_workers);
       break;
     case PROP_RESCUE:
       g_value_set_boolean(value, levels.rescue ? TRUE : FALSE);
@@ -358,6 +365,17 @@ static void install_level_properties(GObjectClass* klass) {
           "as help, up to the CPUs that this process may use and no other "
           "element of this package is using)",
           0, kMostHelpers, 0, stage::kMutableReady));
+  g_object_class_install_property(
+      klass, PROP_SPARE_HELPERS,
+      g_param_spec_int(
+          "spare-helpers", "Spare helpers",
+          "Helpers that are kept ready-made, without frames, for a load that "
+          "comes and for a helper that hangs; each needs the memory of all "
+          "levels. Without one, frames leave by late-policy for as long as the "
+          "stage takes to start (-1 = automatic: one while frames can be "
+          "rescued)",
+          stage::StageElement::kAutomaticSpares, G_MAXINT,
+          stage::StageElement::kAutomaticSpares, stage::kMutablePlaying));
   g_object_class_install_property(
       klass, PROP_RESCUE,
       g_param_spec_boolean(

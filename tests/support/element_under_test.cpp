@@ -2,6 +2,7 @@
 #include "element_under_test.h"
 
 #include <algorithm>
+#include <regex>
 #include <string_view>
 
 namespace dispatch::test {
@@ -19,9 +20,15 @@ std::string& element() {
 
 const std::string& element_under_test() { return element(); }
 
-bool has_threads() { return element_under_test() == "workerpool"; }
+bool has_threads() { return element_under_test() != "shmdispatch"; }
+
+bool chooses_levels() { return element_under_test() == "adaptiveskip"; }
 
 std::string under_test(const std::string& properties) {
+  if (chooses_levels())
+    return element_under_test() + " " +
+           std::regex_replace(properties, std::regex("(max|spare)-workers="),
+                              "$1-helpers=");
   constexpr std::string_view kMax = "max-workers=";
   std::string fixed;
   const std::size_t place = properties.find(kMax);

@@ -19,9 +19,13 @@ namespace dispatch::test {
 const std::string& element_under_test();
 // Whether its workers are threads of this process, or processes.
 bool has_threads();
-// Text for a launch line: the element with these properties. One that names
-// max-workers, and no min-workers, has so many from the start: what is tested
-// with several workers does not depend on when they come.
+// Whether it may give a frame less than the full stage, and has one worker, in
+// the streaming thread, where frames have no due times.
+bool chooses_levels();
+// Text for a launch line, with the properties of workerpool: the element with
+// these properties. One that names max-workers, and no min-workers, has so many
+// from the start: what is tested with several workers does not depend on when
+// they come.
 std::string under_test(const std::string& properties);
 
 // For main(): takes the option out of the arguments.
