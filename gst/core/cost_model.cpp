@@ -14,6 +14,9 @@ constexpr double kGain = 0.12;
 constexpr double kOutlierGain = 0.06;
 constexpr double kShiftGain = 0.6;
 constexpr double kOutlier = 0.45;
+// Two in a row are a shift unless outliers mostly stood alone lately.
+constexpr double kShiftShare = 0.4;
+constexpr double kShiftMemory = 0.1;
 // What lies further off counts as this far: e^1.2 is 3.3 times.
 constexpr double kFarthest = 1.2;
 // What a level costs by itself is learned from its first measurements, then
@@ -90,7 +93,8 @@ void CostModel::on_caps() {
 }
 
 bool CostModel::is_known(unsigned level) const {
-  return nominal_.at(level).measured > 0 || nominal_.at(level).is_seeded;
+  const Nominal& nominal = nominal_.at(level);
+  return nominal.measured > 0 || nominal.is_seeded || nominal.has_guess;
 }
 
 std::optional<RunningTime> CostModel::measured_at(unsigned level) const {
@@ -104,48 +108,33 @@ double CostModel::slowdown() const { return std::exp(slowdown_); }
 void CostModel::on_measured(unsigned level, Duration cost, RunningTime now) {
   Nominal& nominal = nominal_.at(level);
   const RunningTime begun = now - cost;
-  const auto known =
-      std::find_if(pending_.begin(), pending_.end(), [&](const Pending& job) {
-        return job.level == level && std::chrono::abs(job.begun - begun) <
-                                         kSameBegin;
-      });
+  std::erase_if(pending_, [&](const Pending& job) {
+    return job.level == level &&
+           std::chrono::abs(job.begun - begun) < kSameBegin;
+  });
   nominal.at = now;
-  if (known != pending_.end()) {
-    // What it was when it was overdue has been learned: now what it is.
-    Sample& sample = samples_.at(known->sample);
-    sample.value = std::max(sample.value, log_of(cost) - nominal.log_cost);
-    pending_.erase(known);
-    condense();
+  if (nominal.is_warm) {
+    learn(level, log_of(cost), begun, now);
     return;
   }
-  if (!nominal.is_warm) {
-    nominal.is_warm = true;
-    if (is_known(level)) return;
-    // Better than nothing, until the next one.
-    nominal.log_cost = log_of(cost) - slowdown_;
-    nominal.is_seeded = true;
-    return;
-  }
-  learn(level, log_of(cost), begun, now);
+  nominal.is_warm = true;
+  if (nominal.is_seeded) return;
+  // Better than nothing, until the next one.
+  nominal.log_cost = log_of(cost) - slowdown_;
+  nominal.has_guess = true;
 }
 
 void CostModel::on_overrun(unsigned level, Duration age, RunningTime now) {
   Nominal& nominal = nominal_.at(level);
-  const double at_least = log_of(age);
-  if (!nominal.is_warm && !is_known(level)) {
-    nominal.log_cost = at_least - slowdown_;
-    nominal.is_seeded = true;
+  if (!is_known(level)) {
+    nominal.log_cost = log_of(age) - slowdown_;
+    nominal.has_guess = true;
     return;
   }
-  // It says something only where it was expected to be done by now.
-  if (!nominal.is_warm || from_log(at_least) < forecast(level, now).median)
-    return;
-  learn(level, at_least, now - age, now);
+  // So many jobs at once that the oldest ones are of no interest.
   constexpr std::size_t kMostPending = 16;
   if (pending_.size() == kMostPending) pending_.erase(pending_.begin());
-  pending_.push_back(
-      {level, now - age, (next_sample_ + samples_.size() - 1) %
-                             samples_.size()});
+  pending_.push_back({level, now - age});
 }
 
 void CostModel::learn(unsigned level, double log_cost, RunningTime begun,
@@ -183,10 +172,12 @@ void CostModel::learn(unsigned level, double log_cost, RunningTime begun,
 
 void CostModel::move_slowdown(double deviation) {
   const bool is_outlier = std::fabs(deviation) > kOutlier;
-  const bool is_shift = is_outlier && deviation * outlier_ > 0;
+  const bool is_second = is_outlier && deviation * outlier_ > 0;
+  const bool is_shift = is_second && shifts_ >= kShiftShare;
+  if (outlier_ != 0) shifts_ += kShiftMemory * ((is_second ? 1 : 0) - shifts_);
   const double gain =
       is_shift ? kShiftGain : (is_outlier ? kOutlierGain : kGain);
-  outlier_ = is_outlier && !is_shift ? deviation : 0;
+  outlier_ = is_outlier ? deviation : 0;
   const double change = gain * std::clamp(deviation, -kFarthest, kFarthest);
   slowdown_ += change;
   if (!shared_) return;
@@ -236,10 +227,30 @@ double CostModel::center(RunningTime now) const {
   return center;
 }
 
-// What is known of the level, or of the nearest one above it.
+// The slowdown as it will be when what is overdue is done: jobs that have taken
+// for too long already, as outliers, as far as nothing newer was measured.
+double CostModel::foreseen(RunningTime now) const {
+  double slowdown = center(now);
+  double last = outlier_;
+  for (const Pending& job : pending_) {
+    if (last_begun_ && job.begun < *last_begun_) continue;
+    const double deviation =
+        log_of(now - job.begun) - log_cost(job.level) - slowdown;
+    if (deviation <= kOutlier) continue;
+    slowdown += (last > 0 ? kShiftGain : kOutlierGain) *
+                std::min(deviation, kFarthest);
+    last = deviation;
+  }
+  return slowdown;
+}
+
+// Of a level that is not known well the better of two guesses: to try it shows.
 double CostModel::log_cost(unsigned level) const {
-  if (is_known(level) || level == 0) return nominal_.at(level).log_cost;
-  return log_cost(level - 1) + kUnknown;
+  const Nominal& nominal = nominal_.at(level);
+  if (nominal.measured > 0 || nominal.is_seeded || level == 0)
+    return nominal.log_cost;
+  const double guess = log_cost(level - 1) + kUnknown;
+  return nominal.has_guess ? std::min(guess, nominal.log_cost) : guess;
 }
 
 CostModel::Forecast CostModel::forecast(unsigned level, RunningTime now) const {
@@ -247,7 +258,7 @@ CostModel::Forecast CostModel::forecast(unsigned level, RunningTime now) const {
   if (!is_known(level) && level == 0) return forecast;
   const double age = last_begun_ ? seconds(now - *last_begun_) : 0;
   const double middle =
-      log_cost(level) + expected(center(now), deviation_, age);
+      log_cost(level) + expected(foreseen(now), deviation_, age);
   for (std::size_t i = 0; i < kPoints; ++i)
     forecast.costs.at(i) = from_log(middle + points_.at(i));
   forecast.median = from_log(middle + (points_.at(kPoints / 2 - 1) +

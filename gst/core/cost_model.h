@@ -63,9 +63,9 @@ class CostModel {
   // the median of |log(cost / expected median)|; of the last 64.
   double coverage() const;
   double error() const;
-  // The last measurement was far from what was expected, and nothing has
-  // confirmed it: one more tells a shift from a spike.
-  bool is_in_doubt() const { return outlier_ != 0; }
+  // The last measurement was far cheaper than expected, and nothing has
+  // confirmed it: one more tells a shift from chance.
+  bool may_be_cheaper() const { return outlier_ < 0; }
 
  private:
   static constexpr std::size_t kSamples = 64;
@@ -75,7 +75,8 @@ class CostModel {
   struct Nominal {
     double log_cost = 0;
     unsigned measured = 0;     // beside the first after new caps
-    bool is_seeded = false;
+    bool is_seeded = false;    // known without them, or from before the caps
+    bool has_guess = false;    // of the first one
     bool is_warm = false;      // the first one after new caps has been
     std::optional<RunningTime> at;
   };
@@ -90,7 +91,6 @@ class CostModel {
   struct Pending {
     unsigned level = 0;
     RunningTime begun{};
-    std::size_t sample = 0;
   };
   struct Point {
     double residual = 0;
@@ -105,6 +105,7 @@ class CostModel {
   double expected(double center, double deviation, double age) const;
   double log_cost(unsigned level) const;
   double center(RunningTime now) const;
+  double foreseen(RunningTime now) const;
   std::vector<Point> residuals() const;
   void condense();
 
@@ -114,6 +115,7 @@ class CostModel {
   double others_seen_ = 0;    // the rest of it, at the last measurement
   double slowdown_ = 0;
   double outlier_ = 0;        // the last deviation if it was an outlier
+  double shifts_ = 1;         // the share of outliers that another one followed
   std::array<double, kLasting.size()> loss_{};
   std::size_t lasting_ = 0;   // the candidate in use
   double deviation_ = 0;      // of the last sample from the slowdown

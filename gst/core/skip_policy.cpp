@@ -10,11 +10,17 @@ namespace {
 
 constexpr double kIntervalGain = 0.1;
 // The full stage is tried when it was not measured for this long,
-constexpr Duration kProbeAfter = std::chrono::milliseconds(250);
 // as far as all trials together cost at most this share of a full frame for
 // each frame; it is saved up for at most some frames.
-constexpr double kProbeShare = 0.02;
+constexpr double kProbeShare = 0.01;
 constexpr double kMostCredit = 3;
+// One that costs something is not repeated as soon.
+#ifndef SW
+#define SW 0.0
+#endif
+constexpr double kSwitchCost = SW;
+constexpr double kFreeLoss = 0.01;
+constexpr Duration kLongestPause = std::chrono::seconds(30);
 
 double seconds(Duration time) {
   return std::chrono::duration<double>(time).count();
@@ -78,6 +84,7 @@ SkipPolicy::SkipPolicy(SkipSettings settings, std::shared_ptr<CostModel> costs)
   }
   options_.resize(levels());
   forecasts_.resize(levels());
+  trials_.resize(levels());
 }
 
 unsigned SkipPolicy::levels() const {
@@ -143,48 +150,83 @@ SkipPolicy::Worth SkipPolicy::weigh(const FrameOutlook& frame) {
 }
 
 unsigned SkipPolicy::best_level(const Worth& worth) const {
+  // To stay has to be worth something.
+  const bool may_stay = last_stage_ && worth.levels.at(*last_stage_) > worth.skip;
+  const auto value = [&](unsigned k) {
+    const bool is_switch = may_stay && k != *last_stage_;
+    return worth.levels.at(k) - (is_switch ? kSwitchCost : 0);
+  };
   unsigned best = ceiling_;
   for (unsigned k = ceiling_; k < levels(); ++k)
-    if (worth.levels.at(k) > worth.levels.at(best)) best = k;
+    if (value(k) > value(best)) best = k;
   return best;
 }
 
 LevelVerdict SkipPolicy::choose(const FrameOutlook& frame, const Worth& worth) {
   const unsigned best = best_level(worth);
-  const double most = std::max(worth.skip, worth.levels.at(best));
+  // What cannot be done in time is never better than going past the stage.
+  const bool is_worth_it = worth.levels.at(best) > worth.skip &&
+                           forecasts_.at(best).in_time(*frame.slack) > 0;
   probe_credit_ = std::min(kMostCredit, probe_credit_ + kProbeShare);
-  const double loss = std::max(0.0, most - worth.levels.at(0));
-  if ((best != 0 || worth.skip >= worth.levels.at(0)) &&
-      may_probe(frame, loss)) {
-    probe_credit_ -= loss;
-    last_probe_ = frame.now;
-    return verdict(0, SkipReason::kProbe, frame);
+  const std::optional<unsigned> chosen =
+      is_worth_it ? std::optional(best) : std::nullopt;
+  if (const auto probed = level_to_probe(frame, worth, chosen)) {
+    const double most = std::max(worth.skip, worth.levels.at(best));
+    begin_probe(*probed, most - worth.levels.at(*probed), frame.now);
+    return verdict(probed, SkipReason::kProbe, frame);
   }
-  if (worth.levels.at(best) > worth.skip)
-    return verdict(best,
-                   best == ceiling_ && ceiling_ > 0 ? SkipReason::kCeiling
-                                                    : SkipReason::kFits,
+  if (is_worth_it) {
+    const bool is_held = best == ceiling_ && ceiling_ > 0;
+    return verdict(best, is_held ? SkipReason::kCeiling : SkipReason::kFits,
                    frame);
+  }
   if (settings_.max_consecutive_skips > 0 &&
       skipped_in_a_row_ >= settings_.max_consecutive_skips)
     return verdict(best, SkipReason::kConsecutive, frame);
-  const bool would_fit =
-      forecasts_.at(best).in_time(*frame.slack) >= 0.5;
+  const bool would_fit = forecasts_.at(best).in_time(*frame.slack) >= 0.5;
   return verdict(std::nullopt,
                  would_fit ? SkipReason::kSpared : SkipReason::kTooLate, frame);
 }
 
-bool SkipPolicy::may_probe(const FrameOutlook& frame, double loss) const {
-  const auto measured = costs_->measured_at(0);
-  RunningTime last = measured.value_or(RunningTime::min());
-  if (last_probe_) last = std::max(last, *last_probe_);
-  const bool is_due = costs_->is_in_doubt() || last == RunningTime::min() ||
-                      frame.now - last >= kProbeAfter;
-  return is_due && loss <= probe_credit_;
+// Of the levels above what fits, the one that was not measured for longest.
+std::optional<unsigned> SkipPolicy::level_to_probe(
+    const FrameOutlook& frame, const Worth& worth,
+    std::optional<unsigned> best) const {
+  if (*frame.slack < frame.fresh_slack / 4 * 3) return std::nullopt;
+  const double most =
+      best ? std::max(worth.skip, worth.levels.at(*best)) : worth.skip;
+  std::optional<unsigned> oldest;
+  RunningTime oldest_time = RunningTime::max();
+  for (unsigned k = 0; k < best.value_or(levels()); ++k) {
+    // What fits is going to be measured without a trial, before long.
+    if (forecasts_.at(k).in_time(frame.fresh_slack) >= 0.5) continue;
+    const RunningTime last =
+        std::max(trials_.at(k).last,
+                 costs_->measured_at(k).value_or(RunningTime::min()));
+    const bool is_due = last == RunningTime::min() ||
+                        costs_->may_be_cheaper() ||
+                        frame.now - last >= trials_.at(k).pause;
+    if (!is_due || most - worth.levels.at(k) > probe_credit_) continue;
+    if (last >= oldest_time) continue;
+    oldest = k;
+    oldest_time = last;
+  }
+  return oldest;
+}
+
+void SkipPolicy::begin_probe(unsigned level, double loss, RunningTime now) {
+  Trial& trial = trials_.at(level);
+  trial.last = now;
+  if (loss <= kFreeLoss) return;
+  probe_credit_ -= loss;
+  trial.pause = std::min(2 * trial.pause, kLongestPause);
 }
 
 void SkipPolicy::note(const LevelVerdict& verdict) {
+  if (verdict.level && verdict.reason == SkipReason::kFits)
+    trials_.at(*verdict.level).pause = kProbeAfter;
   last_level_ = verdict.level;
+  if (verdict.level) last_stage_ = verdict.level;
   skipped_in_a_row_ = verdict.level ? 0 : skipped_in_a_row_ + 1;
 }
 

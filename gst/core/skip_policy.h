@@ -94,6 +94,7 @@ struct SkipDeparture {
 
 class SkipPolicy {
  public:
+  static constexpr Duration kProbeAfter = std::chrono::milliseconds(250);
   enum class State : std::uint8_t {
     kWarmUp,
     kNormal,
@@ -126,6 +127,11 @@ class SkipPolicy {
   unsigned ceiling() const { return ceiling_; }  // the best level allowed now
 
  private:
+  // Of a level that is not expected to fit.
+  struct Trial {
+    RunningTime last = RunningTime::min();
+    Duration pause = kProbeAfter;  // until the next one
+  };
   struct Worth {
     double skip = 0;
     std::vector<double> levels;
@@ -137,7 +143,10 @@ class SkipPolicy {
   LevelVerdict verdict(std::optional<unsigned> level, SkipReason reason,
                        const FrameOutlook& frame) const;
   unsigned best_level(const Worth& worth) const;
-  bool may_probe(const FrameOutlook& frame, double loss) const;
+  std::optional<unsigned> level_to_probe(const FrameOutlook& frame,
+                                         const Worth& worth,
+                                         std::optional<unsigned> best) const;
+  void begin_probe(unsigned level, double loss, RunningTime now);
   void note(const LevelVerdict& verdict);
 
   SkipSettings settings_;
@@ -151,8 +160,9 @@ class SkipPolicy {
   unsigned ceiling_ = 0;
   std::optional<unsigned> last_level_;
   unsigned skipped_in_a_row_ = 0;
+  std::optional<unsigned> last_stage_;
   double probe_credit_ = 0;
-  std::optional<RunningTime> last_probe_;
+  std::vector<Trial> trials_;  // by level
 };
 const char* to_string(SkipPolicy::State state);
 
