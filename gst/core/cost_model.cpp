@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <utility>
 
 namespace dispatch::core {
 
@@ -36,8 +37,6 @@ constexpr double kAlike = 0.25;
 constexpr double kInAnyCase = 0.1;
 // Before anything was learned: give or take 20 %.
 constexpr std::array<double, 5> kFirstGuess{-0.2, -0.1, 0, 0.1, 0.2};
-// Two begins are the same when they differ by less.
-constexpr Duration kSameBegin = std::chrono::milliseconds(1);
 // A level that is not known, compared with the one above it.
 const double kUnknown = std::log(0.5);
 
@@ -46,8 +45,7 @@ double seconds(Duration time) {
 }
 
 double log_of(Duration cost) {
-  return std::log(
-      std::max(1e-6, std::chrono::duration<double>(cost).count()));
+  return std::log(std::max(1e-6, std::chrono::duration<double>(cost).count()));
 }
 
 Duration from_log(double log_cost) {
@@ -79,6 +77,10 @@ CostModel::CostModel(const std::vector<std::optional<Duration>>& seeds,
   }
   if (shared_) shared_->join();
   condense();
+}
+
+CostModel::~CostModel() {
+  if (shared_) shared_->leave(own_part_);
 }
 
 void CostModel::on_caps() {
@@ -237,8 +239,8 @@ double CostModel::foreseen(RunningTime now) const {
     const double deviation =
         log_of(now - job.begun) - log_cost(job.level) - slowdown;
     if (deviation <= kOutlier) continue;
-    slowdown += (last > 0 ? kShiftGain : kOutlierGain) *
-                std::min(deviation, kFarthest);
+    slowdown +=
+        (last > 0 ? kShiftGain : kOutlierGain) * std::min(deviation, kFarthest);
     last = deviation;
   }
   return slowdown;
@@ -261,8 +263,8 @@ CostModel::Forecast CostModel::forecast(unsigned level, RunningTime now) const {
       log_cost(level) + expected(foreseen(now), deviation_, age);
   for (std::size_t i = 0; i < kPoints; ++i)
     forecast.costs.at(i) = from_log(middle + points_.at(i));
-  forecast.median = from_log(middle + (points_.at(kPoints / 2 - 1) +
-                                       points_.at(kPoints / 2)) / 2);
+  forecast.median = from_log(
+      middle + (points_.at(kPoints / 2 - 1) + points_.at(kPoints / 2)) / 2);
   return forecast;
 }
 
@@ -273,8 +275,7 @@ std::vector<CostModel::Point> CostModel::residuals() const {
     const double residual =
         sample.value - expected(sample.center, sample.deviation, sample.age);
     const double unlike = (sample.deviation - deviation_) / kAlike;
-    points.push_back(
-        {residual, kInAnyCase + std::exp(-unlike * unlike / 2)});
+    points.push_back({residual, kInAnyCase + std::exp(-unlike * unlike / 2)});
   }
   if (samples_.size() < kPoints)
     for (const double guess : kFirstGuess) points.push_back({guess, 1});

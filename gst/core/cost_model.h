@@ -8,12 +8,11 @@
 // single spike. How much of the last deviation from it is still there now is
 // learned (a competitor stays for a while, a spike does not), and so is what
 // the errors were after frames like the last one. What was begun and not yet
-// done counts as soon as it is known to be dear (on_overrun()). While nothing is
-// measured, what was learned fades: a stage that was too slow once is not too
-// slow for ever.
-// Not for: deciding anything; nor for costs below a microsecond.
-// Thread: confined. Where several policies share one model, the lock that
-// guards it is held while any of them is called.
+// done counts as soon as it is known to be dear (on_overrun()). While nothing
+// is measured, what was learned fades: a stage that was too slow once is not
+// too slow for ever. Not for: deciding anything; nor for costs below a
+// microsecond. Thread: confined. Where several policies share one model, the
+// lock that guards it is held while any of them is called.
 #pragma once
 
 #include <array>
@@ -31,6 +30,8 @@ class CostModel {
  public:
   // Costs that are equally likely, ascending.
   static constexpr std::size_t kPoints = 16;
+  // Two jobs are the same when their begins differ by less.
+  static constexpr Duration kSameBegin = std::chrono::milliseconds(1);
   struct Forecast {
     std::array<Duration, kPoints> costs{};
     Duration median{};
@@ -42,6 +43,9 @@ class CostModel {
   // Of each level, how much it costs to begin with; none: not known.
   explicit CostModel(const std::vector<std::optional<Duration>>& seeds,
                      std::shared_ptr<SharedSlowdown> shared = nullptr);
+  ~CostModel();
+  CostModel(const CostModel&) = delete;
+  CostModel& operator=(const CostModel&) = delete;
 
   // New caps: the next measurement of each level is of a stage that gets ready,
   // and the ones after it replace what was known.
@@ -74,19 +78,19 @@ class CostModel {
 
   struct Nominal {
     double log_cost = 0;
-    unsigned measured = 0;     // beside the first after new caps
-    bool is_seeded = false;    // known without them, or from before the caps
-    bool has_guess = false;    // of the first one
-    bool is_warm = false;      // the first one after new caps has been
+    unsigned measured = 0;   // beside the first after new caps
+    bool is_seeded = false;  // known without them, or from before the caps
+    bool has_guess = false;  // of the first one
+    bool is_warm = false;    // the first one after new caps has been
     std::optional<RunningTime> at;
   };
   struct Sample {
-    double value = 0;     // log cost beside the level's own
-    double center = 0;    // the slowdown before it
-    double deviation = 0; // of the sample before it, at that time
-    double age = 0;       // of the sample before it, in seconds
+    double value = 0;      // log cost beside the level's own
+    double center = 0;     // the slowdown before it
+    double deviation = 0;  // of the sample before it, at that time
+    double age = 0;        // of the sample before it, in seconds
     bool was_covered = true;
-    double error = 0;     // of the median that was expected
+    double error = 0;  // of the median that was expected
   };
   struct Pending {
     unsigned level = 0;
@@ -111,14 +115,14 @@ class CostModel {
 
   std::vector<Nominal> nominal_;
   std::shared_ptr<SharedSlowdown> shared_;
-  double own_part_ = 0;       // of the shared slowdown
-  double others_seen_ = 0;    // the rest of it, at the last measurement
+  double own_part_ = 0;     // of the shared slowdown
+  double others_seen_ = 0;  // the rest of it, at the last measurement
   double slowdown_ = 0;
-  double outlier_ = 0;        // the last deviation if it was an outlier
-  double shifts_ = 1;         // the share of outliers that another one followed
+  double outlier_ = 0;  // the last deviation if it was an outlier
+  double shifts_ = 1;   // the share of outliers that another one followed
   std::array<double, kLasting.size()> loss_{};
-  std::size_t lasting_ = 0;   // the candidate in use
-  double deviation_ = 0;      // of the last sample from the slowdown
+  std::size_t lasting_ = 0;  // the candidate in use
+  double deviation_ = 0;     // of the last sample from the slowdown
   std::optional<RunningTime> last_begun_;
   std::optional<RunningTime> last_at_;
   unsigned last_level_ = 0;

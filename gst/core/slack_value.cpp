@@ -45,9 +45,8 @@ void SlackValue::resize() {
 }
 
 double SlackValue::after(double slack) const {
-  const double place =
-      (std::min(slack, terms_.fresh) + kLongest) *
-      static_cast<double>(per_frame_);
+  const double place = (std::min(slack, terms_.fresh) + kLongest) *
+                       static_cast<double>(per_frame_);
   if (place <= 0) return values_.front();
   const auto below = static_cast<std::size_t>(place);
   if (below + 1 >= values_.size()) return values_.back();

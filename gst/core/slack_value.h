@@ -26,11 +26,11 @@ class SlackValue {
     std::array<double, kPoints> costs{};
   };
   struct Terms {
-    double fresh = 2;         // the slack of a frame that has just come
+    double fresh = 2;  // the slack of a frame that has just come
     unsigned workers = 1;
     double skip_utility = 0.2;
-    bool can_rescue = true;   // what is late leaves in time without a stage;
-    double miss_price = 1;    // else it is late, and costs this much
+    bool can_rescue = true;  // what is late leaves in time without a stage;
+    double miss_price = 1;   // else it is late, and costs this much
   };
 
   // One sweep. `options`: by level.
