@@ -81,7 +81,7 @@ class LevelCeiling {
   // What is expected to be done in time so often, if it took so much longer,
   // is opened.
   static constexpr double kSure = 0.75;
-  static constexpr double kMargin = 1.15;
+  static constexpr double kMargin = 1.05;
   // Frames after which it is judged whether shedding helps: it does when a
   // third fewer are late than before. Looked at where a third are late.
   static constexpr unsigned kJudged = 15;
