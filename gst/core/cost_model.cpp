@@ -20,9 +20,10 @@ constexpr double kShiftShare = 0.4;
 constexpr double kShiftMemory = 0.1;
 // What lies further off counts as this far: e^1.2 is 3.3 times.
 constexpr double kFarthest = 1.2;
-// What a level costs by itself is learned from its first measurements, then
-// slowly, from those that follow one of another level.
-constexpr double kSlowest = 0.05;
+// What a level costs by itself is the median of its first measurements; later
+// it is moved slowly, by those that follow one of another level.
+constexpr unsigned kFirstCosts = 5;
+constexpr double kOwnGain = 0.05;
 // While nothing is measured, expectations fall by so much a second (about 3 %
 // for each frame at 30 fps), from this time on.
 constexpr double kFading = 1.0;
@@ -39,6 +40,13 @@ constexpr double kInAnyCase = 0.1;
 constexpr std::array<double, 5> kFirstGuess{-0.2, -0.1, 0, 0.1, 0.2};
 // A level that is not known, compared with the one above it.
 const double kUnknown = std::log(0.5);
+
+double median_of(std::vector<double> values) {
+  const auto middle =
+      values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2);
+  std::nth_element(values.begin(), middle, values.end());
+  return *middle;
+}
 
 double seconds(Duration time) {
   return std::chrono::duration<double>(time).count();
@@ -87,6 +95,7 @@ void CostModel::on_caps() {
   for (Nominal& level : nominal_) {
     level.is_seeded |= level.measured > 0;
     level.measured = 0;
+    level.first.clear();
     level.is_warm = false;
     level.at.reset();
   }
@@ -148,15 +157,10 @@ void CostModel::learn(unsigned level, double log_cost, RunningTime begun,
   sample.deviation = deviation_;
   double value = log_cost - nominal.log_cost;
   const double guess = expected(sample.center, deviation_, sample.age);
-  const bool is_first = nominal.measured == 0;
   ++nominal.measured;
-  if (is_first || level != last_level_) {
-    const double gain =
-        is_first ? 1 : std::max(kSlowest, 1.0 / nominal.measured);
-    const double part = gain * (value - guess);
-    nominal.log_cost += part;
-    value -= part;
-  }
+  const double part = own_part_of(level, value - guess);
+  nominal.log_cost += part;
+  value -= part;
   sample.value = value;
   sample.error = value - guess;
   sample.was_covered = value <= guess + points_.at(kPoints - 1);
@@ -170,6 +174,18 @@ void CostModel::learn(unsigned level, double log_cost, RunningTime begun,
   last_begun_ = begun;
   last_at_ = now;
   condense();
+}
+
+// How much of an error is the level's own, and not the slowdown of all: all of
+// it at first, then what shows when another level was measured before.
+double CostModel::own_part_of(unsigned level, double error) {
+  Nominal& nominal = nominal_.at(level);
+  if (nominal.measured <= kFirstCosts) {
+    nominal.first.push_back(nominal.log_cost + error);
+    return median_of(nominal.first) - nominal.log_cost;
+  }
+  if (level == last_level_) return 0;
+  return kOwnGain * std::clamp(error, -kOutlier, kOutlier);
 }
 
 void CostModel::move_slowdown(double deviation) {
@@ -312,9 +328,7 @@ double CostModel::error() const {
   std::vector<double> errors;
   for (const Sample& sample : samples_)
     errors.push_back(std::fabs(sample.error));
-  const auto middle = errors.begin() + static_cast<long>(errors.size() / 2);
-  std::nth_element(errors.begin(), middle, errors.end());
-  return *middle;
+  return median_of(std::move(errors));
 }
 
 }  // namespace dispatch::core

@@ -78,10 +78,11 @@ class CostModel {
 
   struct Nominal {
     double log_cost = 0;
-    unsigned measured = 0;   // beside the first after new caps
-    bool is_seeded = false;  // known without them, or from before the caps
-    bool has_guess = false;  // of the first one
-    bool is_warm = false;    // the first one after new caps has been
+    std::vector<double> first;  // log costs
+    unsigned measured = 0;      // beside the first after new caps
+    bool is_seeded = false;     // known without them, or from before the caps
+    bool has_guess = false;     // of the first one
+    bool is_warm = false;       // the first one after new caps has been
     std::optional<RunningTime> at;
   };
   struct Sample {
@@ -103,6 +104,7 @@ class CostModel {
 
   void learn(unsigned level, double log_cost, RunningTime begun,
              RunningTime now);
+  double own_part_of(unsigned level, double error);
   void move_slowdown(double deviation);
   void judge_lasting(const Sample& sample);
   void keep(const Sample& sample);
