@@ -24,6 +24,8 @@ constexpr double kFarthest = 1.2;
 // it is moved slowly, by those that follow one of another level.
 constexpr unsigned kFirstCosts = 5;
 constexpr double kOwnGain = 0.05;
+// One that is far cheaper than another level let expect is no spike.
+constexpr double kCheaperGain = 0.25;
 // While nothing is measured, expectations fall by so much a second (about 3 %
 // for each frame at 30 fps), from this time on.
 constexpr double kFading = 1.0;
@@ -185,14 +187,16 @@ double CostModel::own_part_of(unsigned level, double error) {
     return median_of(nominal.first) - nominal.log_cost;
   }
   if (level == last_level_) return 0;
-  return kOwnGain * std::clamp(error, -kOutlier, kOutlier);
+  if (error < -kOutlier) return kCheaperGain * error;
+  return kOwnGain * std::min(error, kOutlier);
 }
 
 void CostModel::move_slowdown(double deviation) {
   const bool is_outlier = std::fabs(deviation) > kOutlier;
   const bool is_second = is_outlier && deviation * outlier_ > 0;
-  const bool is_shift = is_second && shifts_ >= kShiftShare;
-  if (outlier_ != 0) shifts_ += kShiftMemory * ((is_second ? 1 : 0) - shifts_);
+  // Spikes are dear. That frames are cheap again is soon believed.
+  const bool is_shift = is_second && (deviation < 0 || shifts_ >= kShiftShare);
+  if (outlier_ > 0) shifts_ += kShiftMemory * ((is_second ? 1 : 0) - shifts_);
   const double gain =
       is_shift ? kShiftGain : (is_outlier ? kOutlierGain : kGain);
   outlier_ = is_outlier ? deviation : 0;

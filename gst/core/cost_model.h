@@ -121,7 +121,7 @@ class CostModel {
   double others_seen_ = 0;  // the rest of it, at the last measurement
   double slowdown_ = 0;
   double outlier_ = 0;  // the last deviation if it was an outlier
-  double shifts_ = 1;   // the share of outliers that another one followed
+  double shifts_ = 1;   // of dear outliers, the share that another one followed
   std::array<double, kLasting.size()> loss_{};
   std::size_t lasting_ = 0;  // the candidate in use
   double deviation_ = 0;     // of the last sample from the slowdown

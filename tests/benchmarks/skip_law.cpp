@@ -259,18 +259,18 @@ void judge(bench::Report& report, const Setting& setting, const Rows& rows) {
                  kDecisionLimitUs);
 }
 
-// Three rungs are worth more than two wherever two cannot give all frames the
-// full stage.
-void compare(bench::Report& report, const Setting& three, const Rows& of_two,
+// Three rungs are worth more than two wherever they can be: not where a worker
+// is away for many frames, which no level helps.
+void compare(bench::Report& report, const Setting& setting, const Rows& of_two,
              const Rows& of_three) {
-  double least = 10;
+  double least = 2;
   for (std::size_t i = 0; i < of_two.size(); ++i) {
     const Outcome& two = of_two[i].second.of.at("law");
     if (two.applied / two.frames > 0.95) continue;
     least =
         std::min(least, of_three[i].second.of.at("law").utility / two.utility);
   }
-  report.at_least(three.name() + ": utility over that of two rungs, at worst",
+  report.at_least(setting.name() + ": utility over that of two rungs, at worst",
                   least, 1);
 }
 
