@@ -43,6 +43,7 @@ constexpr std::array<double, 5> kFirstGuess{-0.2, -0.1, 0, 0.1, 0.2};
 // A level that is not known, compared with the one above it.
 const double kUnknown = std::log(0.5);
 
+// The lower one of two.
 double median_of(std::vector<double> values) {
   const auto middle =
       values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2);

@@ -196,7 +196,7 @@ class SkipPolicy {
   unsigned since_stage_ = 0;
   std::vector<bool> window_;
   std::size_t next_in_window_ = 0;
-  double probe_credit_ = 0;
+  double probe_credit_ = kMostCredit;
   std::vector<Trial> trials_;  // by level
   // Departures.
   unsigned run_ = 0;

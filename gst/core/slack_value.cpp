@@ -16,7 +16,7 @@ constexpr double kGrid = 48;
 constexpr double kFinest = 32;  // points for each frame
 // A worker that is away for longer than this beyond the due time is away for
 // long enough: in frames.
-constexpr double kLongest = 8;
+constexpr double kLongest = 16;
 
 }  // namespace
 
