@@ -46,7 +46,7 @@ const double kUnknown = std::log(0.5);
 // The lower one of two.
 double median_of(std::vector<double> values) {
   const auto middle =
-      values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2);
+      values.begin() + static_cast<std::ptrdiff_t>((values.size() - 1) / 2);
   std::nth_element(values.begin(), middle, values.end());
   return *middle;
 }
