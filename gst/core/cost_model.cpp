@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <utility>
 
 namespace dispatch::core {
 
@@ -14,11 +15,17 @@ constexpr double kGain = 0.12;
 constexpr double kOutlierGain = 0.06;
 constexpr double kShiftGain = 0.6;
 constexpr double kOutlier = 0.45;
+// Two in a row are a shift unless outliers mostly stood alone lately.
+constexpr double kShiftShare = 0.4;
+constexpr double kShiftMemory = 0.1;
 // What lies further off counts as this far: e^1.2 is 3.3 times.
 constexpr double kFarthest = 1.2;
-// What a level costs by itself is learned from its first measurements, then
-// slowly, from those that follow one of another level.
-constexpr double kSlowest = 0.05;
+// What a level costs by itself is the median of its first measurements; later
+// it is moved slowly, by those that follow one of another level.
+constexpr unsigned kFirstCosts = 5;
+constexpr double kOwnGain = 0.05;
+// One that is far cheaper than another level let expect is no spike.
+constexpr double kCheaperGain = 0.25;
 // While nothing is measured, expectations fall by so much a second (about 3 %
 // for each frame at 30 fps), from this time on.
 constexpr double kFading = 1.0;
@@ -33,18 +40,23 @@ constexpr double kAlike = 0.25;
 constexpr double kInAnyCase = 0.1;
 // Before anything was learned: give or take 20 %.
 constexpr std::array<double, 5> kFirstGuess{-0.2, -0.1, 0, 0.1, 0.2};
-// Two begins are the same when they differ by less.
-constexpr Duration kSameBegin = std::chrono::milliseconds(1);
 // A level that is not known, compared with the one above it.
 const double kUnknown = std::log(0.5);
+
+// The lower one of two.
+double median_of(std::vector<double> values) {
+  const auto middle =
+      values.begin() + static_cast<std::ptrdiff_t>((values.size() - 1) / 2);
+  std::nth_element(values.begin(), middle, values.end());
+  return *middle;
+}
 
 double seconds(Duration time) {
   return std::chrono::duration<double>(time).count();
 }
 
 double log_of(Duration cost) {
-  return std::log(
-      std::max(1e-6, std::chrono::duration<double>(cost).count()));
+  return std::log(std::max(1e-6, std::chrono::duration<double>(cost).count()));
 }
 
 Duration from_log(double log_cost) {
@@ -78,10 +90,15 @@ CostModel::CostModel(const std::vector<std::optional<Duration>>& seeds,
   condense();
 }
 
+CostModel::~CostModel() {
+  if (shared_) shared_->leave(own_part_);
+}
+
 void CostModel::on_caps() {
   for (Nominal& level : nominal_) {
     level.is_seeded |= level.measured > 0;
     level.measured = 0;
+    level.first.clear();
     level.is_warm = false;
     level.at.reset();
   }
@@ -90,7 +107,8 @@ void CostModel::on_caps() {
 }
 
 bool CostModel::is_known(unsigned level) const {
-  return nominal_.at(level).measured > 0 || nominal_.at(level).is_seeded;
+  const Nominal& nominal = nominal_.at(level);
+  return nominal.measured > 0 || nominal.is_seeded || nominal.has_guess;
 }
 
 std::optional<RunningTime> CostModel::measured_at(unsigned level) const {
@@ -104,48 +122,33 @@ double CostModel::slowdown() const { return std::exp(slowdown_); }
 void CostModel::on_measured(unsigned level, Duration cost, RunningTime now) {
   Nominal& nominal = nominal_.at(level);
   const RunningTime begun = now - cost;
-  const auto known =
-      std::find_if(pending_.begin(), pending_.end(), [&](const Pending& job) {
-        return job.level == level && std::chrono::abs(job.begun - begun) <
-                                         kSameBegin;
-      });
+  std::erase_if(pending_, [&](const Pending& job) {
+    return job.level == level &&
+           std::chrono::abs(job.begun - begun) < kSameBegin;
+  });
   nominal.at = now;
-  if (known != pending_.end()) {
-    // What it was when it was overdue has been learned: now what it is.
-    Sample& sample = samples_.at(known->sample);
-    sample.value = std::max(sample.value, log_of(cost) - nominal.log_cost);
-    pending_.erase(known);
-    condense();
+  if (nominal.is_warm) {
+    learn(level, log_of(cost), begun, now);
     return;
   }
-  if (!nominal.is_warm) {
-    nominal.is_warm = true;
-    if (is_known(level)) return;
-    // Better than nothing, until the next one.
-    nominal.log_cost = log_of(cost) - slowdown_;
-    nominal.is_seeded = true;
-    return;
-  }
-  learn(level, log_of(cost), begun, now);
+  nominal.is_warm = true;
+  if (nominal.is_seeded) return;
+  // Better than nothing, until the next one.
+  nominal.log_cost = log_of(cost) - slowdown_;
+  nominal.has_guess = true;
 }
 
 void CostModel::on_overrun(unsigned level, Duration age, RunningTime now) {
   Nominal& nominal = nominal_.at(level);
-  const double at_least = log_of(age);
-  if (!nominal.is_warm && !is_known(level)) {
-    nominal.log_cost = at_least - slowdown_;
-    nominal.is_seeded = true;
+  if (!is_known(level)) {
+    nominal.log_cost = log_of(age) - slowdown_;
+    nominal.has_guess = true;
     return;
   }
-  // It says something only where it was expected to be done by now.
-  if (!nominal.is_warm || from_log(at_least) < forecast(level, now).median)
-    return;
-  learn(level, at_least, now - age, now);
+  // So many jobs at once that the oldest ones are of no interest.
   constexpr std::size_t kMostPending = 16;
   if (pending_.size() == kMostPending) pending_.erase(pending_.begin());
-  pending_.push_back(
-      {level, now - age, (next_sample_ + samples_.size() - 1) %
-                             samples_.size()});
+  pending_.push_back({level, now - age});
 }
 
 void CostModel::learn(unsigned level, double log_cost, RunningTime begun,
@@ -157,15 +160,10 @@ void CostModel::learn(unsigned level, double log_cost, RunningTime begun,
   sample.deviation = deviation_;
   double value = log_cost - nominal.log_cost;
   const double guess = expected(sample.center, deviation_, sample.age);
-  const bool is_first = nominal.measured == 0;
   ++nominal.measured;
-  if (is_first || level != last_level_) {
-    const double gain =
-        is_first ? 1 : std::max(kSlowest, 1.0 / nominal.measured);
-    const double part = gain * (value - guess);
-    nominal.log_cost += part;
-    value -= part;
-  }
+  const double part = own_part_of(level, value - guess);
+  nominal.log_cost += part;
+  value -= part;
   sample.value = value;
   sample.error = value - guess;
   sample.was_covered = value <= guess + points_.at(kPoints - 1);
@@ -181,12 +179,28 @@ void CostModel::learn(unsigned level, double log_cost, RunningTime begun,
   condense();
 }
 
+// How much of an error is the level's own, and not the slowdown of all: all of
+// it at first, then what shows when another level was measured before.
+double CostModel::own_part_of(unsigned level, double error) {
+  Nominal& nominal = nominal_.at(level);
+  if (nominal.measured <= kFirstCosts) {
+    nominal.first.push_back(nominal.log_cost + error);
+    return median_of(nominal.first) - nominal.log_cost;
+  }
+  if (level == last_level_) return 0;
+  if (error < -kOutlier) return kCheaperGain * error;
+  return kOwnGain * std::min(error, kOutlier);
+}
+
 void CostModel::move_slowdown(double deviation) {
   const bool is_outlier = std::fabs(deviation) > kOutlier;
-  const bool is_shift = is_outlier && deviation * outlier_ > 0;
+  const bool is_second = is_outlier && deviation * outlier_ > 0;
+  // Spikes are dear. That frames are cheap again is soon believed.
+  const bool is_shift = is_second && (deviation < 0 || shifts_ >= kShiftShare);
+  if (outlier_ > 0) shifts_ += kShiftMemory * ((is_second ? 1 : 0) - shifts_);
   const double gain =
       is_shift ? kShiftGain : (is_outlier ? kOutlierGain : kGain);
-  outlier_ = is_outlier && !is_shift ? deviation : 0;
+  outlier_ = is_outlier ? deviation : 0;
   const double change = gain * std::clamp(deviation, -kFarthest, kFarthest);
   slowdown_ += change;
   if (!shared_) return;
@@ -236,10 +250,30 @@ double CostModel::center(RunningTime now) const {
   return center;
 }
 
-// What is known of the level, or of the nearest one above it.
+// The slowdown as it will be when what is overdue is done: jobs that have taken
+// for too long already, as outliers, as far as nothing newer was measured.
+double CostModel::foreseen(RunningTime now) const {
+  double slowdown = center(now);
+  double last = outlier_;
+  for (const Pending& job : pending_) {
+    if (last_begun_ && job.begun < *last_begun_) continue;
+    const double deviation =
+        log_of(now - job.begun) - log_cost(job.level) - slowdown;
+    if (deviation <= kOutlier) continue;
+    slowdown +=
+        (last > 0 ? kShiftGain : kOutlierGain) * std::min(deviation, kFarthest);
+    last = deviation;
+  }
+  return slowdown;
+}
+
+// Of a level that is not known well the better of two guesses: to try it shows.
 double CostModel::log_cost(unsigned level) const {
-  if (is_known(level) || level == 0) return nominal_.at(level).log_cost;
-  return log_cost(level - 1) + kUnknown;
+  const Nominal& nominal = nominal_.at(level);
+  if (nominal.measured > 0 || nominal.is_seeded || level == 0)
+    return nominal.log_cost;
+  const double guess = log_cost(level - 1) + kUnknown;
+  return nominal.has_guess ? std::min(guess, nominal.log_cost) : guess;
 }
 
 CostModel::Forecast CostModel::forecast(unsigned level, RunningTime now) const {
@@ -247,11 +281,11 @@ CostModel::Forecast CostModel::forecast(unsigned level, RunningTime now) const {
   if (!is_known(level) && level == 0) return forecast;
   const double age = last_begun_ ? seconds(now - *last_begun_) : 0;
   const double middle =
-      log_cost(level) + expected(center(now), deviation_, age);
+      log_cost(level) + expected(foreseen(now), deviation_, age);
   for (std::size_t i = 0; i < kPoints; ++i)
     forecast.costs.at(i) = from_log(middle + points_.at(i));
-  forecast.median = from_log(middle + (points_.at(kPoints / 2 - 1) +
-                                       points_.at(kPoints / 2)) / 2);
+  forecast.median = from_log(
+      middle + (points_.at(kPoints / 2 - 1) + points_.at(kPoints / 2)) / 2);
   return forecast;
 }
 
@@ -262,8 +296,7 @@ std::vector<CostModel::Point> CostModel::residuals() const {
     const double residual =
         sample.value - expected(sample.center, sample.deviation, sample.age);
     const double unlike = (sample.deviation - deviation_) / kAlike;
-    points.push_back(
-        {residual, kInAnyCase + std::exp(-unlike * unlike / 2)});
+    points.push_back({residual, kInAnyCase + std::exp(-unlike * unlike / 2)});
   }
   if (samples_.size() < kPoints)
     for (const double guess : kFirstGuess) points.push_back({guess, 1});
@@ -300,9 +333,7 @@ double CostModel::error() const {
   std::vector<double> errors;
   for (const Sample& sample : samples_)
     errors.push_back(std::fabs(sample.error));
-  const auto middle = errors.begin() + static_cast<long>(errors.size() / 2);
-  std::nth_element(errors.begin(), middle, errors.end());
-  return *middle;
+  return median_of(std::move(errors));
 }
 
 }  // namespace dispatch::core

@@ -30,6 +30,8 @@ class CostModel {
  public:
   // Costs that are equally likely, ascending.
   static constexpr std::size_t kPoints = 16;
+  // Two jobs are the same when their begins differ by less.
+  static constexpr Duration kSameBegin = std::chrono::milliseconds(1);
   struct Forecast {
     std::array<Duration, kPoints> costs{};
     Duration median{};
@@ -41,6 +43,9 @@ class CostModel {
   // Of each level, how much it costs to begin with; none: not known.
   explicit CostModel(const std::vector<std::optional<Duration>>& seeds,
                      std::shared_ptr<SharedSlowdown> shared = nullptr);
+  ~CostModel();
+  CostModel(const CostModel&) = delete;
+  CostModel& operator=(const CostModel&) = delete;
 
   // New caps: the next measurement of each level is of a stage that gets ready,
   // and the ones after it replace what was known.
@@ -62,9 +67,9 @@ class CostModel {
   // the median of |log(cost / expected median)|; of the last 64.
   double coverage() const;
   double error() const;
-  // The last measurement was far from what was expected, and nothing has
-  // confirmed it: one more tells a shift from a spike.
-  bool is_in_doubt() const { return outlier_ != 0; }
+  // The last measurement was far cheaper than expected, and nothing has
+  // confirmed it: one more tells a shift from chance.
+  bool may_be_cheaper() const { return outlier_ < 0; }
 
  private:
   static constexpr std::size_t kSamples = 64;
@@ -73,9 +78,11 @@ class CostModel {
 
   struct Nominal {
     double log_cost = 0;
-    unsigned measured = 0;  // beside the first after new caps
-    bool is_seeded = false;
-    bool is_warm = false;  // the first one after new caps has been
+    std::vector<double> first;  // log costs
+    unsigned measured = 0;      // beside the first after new caps
+    bool is_seeded = false;     // known without them, or from before the caps
+    bool has_guess = false;     // of the first one
+    bool is_warm = false;       // the first one after new caps has been
     std::optional<RunningTime> at;
   };
   struct Sample {
@@ -89,7 +96,6 @@ class CostModel {
   struct Pending {
     unsigned level = 0;
     RunningTime begun{};
-    std::size_t sample = 0;
   };
   struct Point {
     double residual = 0;
@@ -98,12 +104,14 @@ class CostModel {
 
   void learn(unsigned level, double log_cost, RunningTime begun,
              RunningTime now);
+  double own_part_of(unsigned level, double error);
   void move_slowdown(double deviation);
   void judge_lasting(const Sample& sample);
   void keep(const Sample& sample);
   double expected(double center, double deviation, double age) const;
   double log_cost(unsigned level) const;
   double center(RunningTime now) const;
+  double foreseen(RunningTime now) const;
   std::vector<Point> residuals() const;
   void condense();
 
@@ -113,6 +121,7 @@ class CostModel {
   double others_seen_ = 0;  // the rest of it, at the last measurement
   double slowdown_ = 0;
   double outlier_ = 0;  // the last deviation if it was an outlier
+  double shifts_ = 1;   // of dear outliers, the share that another one followed
   std::array<double, kLasting.size()> loss_{};
   std::size_t lasting_ = 0;  // the candidate in use
   double deviation_ = 0;     // of the last sample from the slowdown

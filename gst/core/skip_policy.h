@@ -10,7 +10,8 @@
 // level_ceiling's.
 // Not for: what leaves when no worker is free by the due time (core/late_policy
 // decides that for all elements), how many workers there are (pool_size).
-// Thread: confined (the owner locks).
+// Thread: confined (the owner locks). Policies that share a cost model are
+// guarded by one lock together.
 #pragma once
 
 #include <cstdint>
@@ -20,6 +21,7 @@
 
 #include "core/cost_model.h"
 #include "core/instant.h"
+#include "core/level_ceiling.h"
 #include "core/slack_value.h"
 
 namespace dispatch::core {
@@ -81,29 +83,31 @@ struct LevelVerdict {
   double in_time = 1;    // how likely it is done in time
 };
 
-// How a frame left.
-struct SkipDeparture {
-  RunningTime now{};
-  std::optional<unsigned> level;  // that it got; none: none
-  bool is_late = false;           // left after its due time
-  bool was_rescued = false;       // a worker had begun with it, in vain
-  bool arrived_late = false;      // it was due before it came: not our fault
-  // How long downstream kept us before this one could be pushed.
-  Duration blocked{};
-};
-
 class SkipPolicy {
  public:
-  enum class State : std::uint8_t {
-    kWarmUp,
-    kNormal,
-    kPressure,
-    kDegraded,
-    kProbe,
-    kOpaque,       // frames have no due times
-    kIneffective,  // skipping does not help: somebody else is late
-    kStalled,      // every worker is stuck
-  };
+  using State = LevelCeiling::State;
+
+  // To change the level that frames get has to be worth this much, where both
+  // levels are possible: a picture that changes its quality all the time looks
+  // worse than either.
+  static constexpr double kSwitchCost = 0.05;
+  // A level that does not fit is tried all the same: when it has not been
+  // measured for kFirstPause, then twice as long each time, up to kFreePause
+  // where nothing is lost by it, up to kLongestPause otherwise (and not before
+  // kFreePause then).
+  static constexpr Duration kFirstPause = std::chrono::milliseconds(50);
+  static constexpr Duration kFreePause = std::chrono::milliseconds(200);
+  static constexpr Duration kLongestPause = std::chrono::seconds(30);
+  // All trials together cost at most this share of a frame for each frame; it
+  // is saved up for at most so many frames.
+  static constexpr double kProbeShare = 0.01;
+  static constexpr double kMostCredit = 3;
+  // What is lost in this much is lost by rounding.
+  static constexpr double kFreeLoss = 0.01;
+  // All workers are stuck when the last of them has been for so many times what
+  // the full stage costs, and this long.
+  static constexpr int kStuckCosts = 10;
+  static constexpr Duration kStuckAtLeast = std::chrono::milliseconds(500);
 
   // `costs`: what the ladder costs, where several policies of the same ladder
   // share it; none: its own.
@@ -122,38 +126,83 @@ class SkipPolicy {
   void on_overrun(unsigned level, Duration age, RunningTime now);
   void on_left(const SkipDeparture& departure);
 
-  State state() const { return state_; }
-  unsigned ceiling() const { return ceiling_; }  // the best level allowed now
+  State state() const { return loop_.state(); }
+  // The best level allowed now.
+  unsigned ceiling() const { return loop_.ceiling(); }
+
+  // For stats and messages.
+  LevelCeiling::Why why() const { return loop_.why(); }
+  LevelCeiling::Culprit culprit() const { return loop_.culprit(); }
+  double miss_price() const { return loop_.miss_price(); }
+  unsigned ceiling_changes() const { return loop_.ceiling_changes(); }
+  // Of the levels, compared with what they cost by themselves.
+  double slowdown() const { return costs_->slowdown(); }
+  // As of the last decide(); none: not known.
+  std::optional<Duration> expected_cost(unsigned level) const;
+  // The share of the costs that were no more than the 95 % quantile expected;
+  // the median of the relative error. Of the last 64.
+  double coverage() const { return costs_->coverage(); }
+  double prediction_error() const { return costs_->error(); }
+  // Frames that left without a stage, one after the other: now, and at most.
+  unsigned run_without_stage() const { return run_; }
+  unsigned longest_run_without_stage() const { return longest_run_; }
+  // How often a frame left with another level than the one before it.
+  std::uint64_t switches() const { return switches_; }
 
  private:
+  // Of a level that is not expected to fit.
+  struct Trial {
+    RunningTime last = RunningTime::min();
+    Duration pause = kFirstPause;  // until the next one
+  };
+  // A level, or none, with all that follows from it.
   struct Worth {
     double skip = 0;
     std::vector<double> levels;
   };
 
   unsigned levels() const;
-  Worth weigh(const FrameOutlook& frame);
-  LevelVerdict choose(const FrameOutlook& frame, const Worth& worth);
+  double interval(const FrameOutlook& frame) const;
+  void tell_loop(const FrameOutlook& frame);
+  void weigh(const FrameOutlook& frame);
+  LevelVerdict choose(const FrameOutlook& frame);
   LevelVerdict verdict(std::optional<unsigned> level, SkipReason reason,
                        const FrameOutlook& frame) const;
-  unsigned best_level(const Worth& worth) const;
-  bool may_probe(const FrameOutlook& frame, double loss) const;
+  unsigned best_level() const;
+  bool is_worth_it(unsigned level, const FrameOutlook& frame) const;
+  std::optional<unsigned> level_to_probe(const FrameOutlook& frame,
+                                         std::optional<unsigned> best) const;
+  bool is_probe_due(unsigned level, double loss, RunningTime now) const;
+  void begin_probe(unsigned level, double loss, RunningTime now);
+  bool has_to_apply() const;
+  std::optional<unsigned> level_to_force(const FrameOutlook& frame) const;
+  bool is_fast_enough(const FrameOutlook& frame) const;
   void note(const LevelVerdict& verdict);
+  void look_for_stuck(RunningTime now);
 
   SkipSettings settings_;
   std::shared_ptr<CostModel> costs_;
   SlackValue slack_value_;
+  LevelCeiling loop_;
   std::vector<SlackValue::Option> options_;
-  std::vector<CostModel::Forecast> forecasts_;
-  double interval_ = 0;  // seconds, between frames
+  std::vector<CostModel::Forecast> forecasts_;  // as of the last decide()
+  Worth worth_;                                 // the same
+  double interval_ = 0;  // seconds, between frames; 0: not known
   std::optional<RunningTime> last_running_time_;
-  State state_ = State::kWarmUp;
-  unsigned ceiling_ = 0;
-  std::optional<unsigned> last_level_;
-  unsigned skipped_in_a_row_ = 0;
-  double probe_credit_ = 0;
-  std::optional<RunningTime> last_probe_;
+  unsigned workers_ = 1;
+  std::vector<RunningTime> overdue_;    // when the jobs began whose frames left
+  std::optional<unsigned> last_stage_;  // the last level that a frame got
+  // Verdicts: frames since one got a stage; of the last ones which did.
+  unsigned since_stage_ = 0;
+  std::vector<bool> window_;
+  std::size_t next_in_window_ = 0;
+  double probe_credit_ = kMostCredit;
+  std::vector<Trial> trials_;  // by level
+  // Departures.
+  unsigned run_ = 0;
+  unsigned longest_run_ = 0;
+  std::uint64_t switches_ = 0;
+  std::optional<std::optional<unsigned>> last_left_;
 };
-const char* to_string(SkipPolicy::State state);
 
 }  // namespace dispatch::core

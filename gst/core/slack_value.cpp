@@ -16,7 +16,7 @@ constexpr double kGrid = 48;
 constexpr double kFinest = 32;  // points for each frame
 // A worker that is away for longer than this beyond the due time is away for
 // long enough: in frames.
-constexpr double kLongest = 8;
+constexpr double kLongest = 16;
 
 }  // namespace
 
@@ -45,9 +45,8 @@ void SlackValue::resize() {
 }
 
 double SlackValue::after(double slack) const {
-  const double place =
-      (std::min(slack, terms_.fresh) + kLongest) *
-      static_cast<double>(per_frame_);
+  const double place = (std::min(slack, terms_.fresh) + kLongest) *
+                       static_cast<double>(per_frame_);
   if (place <= 0) return values_.front();
   const auto below = static_cast<std::size_t>(place);
   if (below + 1 >= values_.size()) return values_.back();
@@ -71,19 +70,48 @@ double SlackValue::of_level(const Option& option, double slack) const {
   return sum / kPoints;
 }
 
+// Adds to sums_, for each slack from 0 on, what follows a job of `cost`.
+void SlackValue::add_job(const Option& option, double cost) {
+  const double late =
+      terms_.can_rescue ? terms_.skip_utility : -terms_.miss_price;
+  const auto points = static_cast<double>(per_frame_);
+  const double shift =
+      static_cast<double>(before_) + points * (1 - cost / terms_.workers);
+  const double whole = std::floor(shift);
+  const double part = shift - whole;
+  const auto first_in_time = static_cast<std::size_t>(
+      std::min(std::ceil(cost * points), static_cast<double>(sums_.size())));
+  const auto last = static_cast<std::ptrdiff_t>(values_.size()) - 1;
+  const auto offset = static_cast<std::ptrdiff_t>(
+      std::max(whole, -static_cast<double>(sums_.size())));
+  for (std::size_t i = 0; i < sums_.size(); ++i) {
+    const auto place = std::clamp<std::ptrdiff_t>(
+        offset + static_cast<std::ptrdiff_t>(i), 0, last);
+    const double below = values_[static_cast<std::size_t>(place)];
+    const double above =
+        values_[static_cast<std::size_t>(std::min(place + 1, last))];
+    sums_[i] += kDiscount * (below + part * (above - below)) +
+                (i >= first_in_time ? option.utility : late);
+  }
+}
+
 void SlackValue::improve(const std::vector<Option>& options,
                          const Terms& terms) {
   terms_ = terms;
   resize();
   extend();
-  for (std::size_t i = before_; i < values_.size(); ++i) {
-    const double slack =
-        static_cast<double>(i - before_) / static_cast<double>(per_frame_);
-    double best = of_skip(slack);
-    for (const Option& option : options)
-      best = std::max(best, of_level(option, slack));
-    values_[i] = best;
+  best_.resize(values_.size() - before_);
+  for (std::size_t i = 0; i < best_.size(); ++i)
+    best_[i] =
+        of_skip(static_cast<double>(i) / static_cast<double>(per_frame_));
+  for (const Option& option : options) {
+    sums_.assign(best_.size(), 0);
+    for (const double cost : option.costs) add_job(option, cost);
+    for (std::size_t i = 0; i < best_.size(); ++i)
+      best_[i] = std::max(best_[i], sums_[i] / kPoints);
   }
+  std::copy(best_.begin(), best_.end(),
+            values_.begin() + static_cast<std::ptrdiff_t>(before_));
 }
 
 }  // namespace dispatch::core

@@ -44,11 +44,15 @@ class SlackValue {
   void resize();
   double after(double slack) const;
   void extend();
+  void add_job(const Option& option, double cost);
 
   Terms terms_;
   std::size_t per_frame_ = 0;  // grid points
   std::size_t before_ = 0;     // grid points below slack 0
   std::vector<double> values_;
+  // Of the sweep that is under way, from slack 0 on.
+  std::vector<double> sums_;
+  std::vector<double> best_;
 };
 
 }  // namespace dispatch::core

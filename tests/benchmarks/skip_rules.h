@@ -59,9 +59,8 @@ class SimpleCosts {
   double in_time(unsigned level, double slack) const {
     if (slack <= 0) return 0;
     const double room = std::log(slack) - *nominal_[level] - slowdown_;
-    const auto fit =
-        std::count_if(errors_.begin(), errors_.end(),
-                      [&](double error) { return error <= room; });
+    const auto fit = std::count_if(errors_.begin(), errors_.end(),
+                                   [&](double error) { return error <= room; });
     return static_cast<double>(fit) / static_cast<double>(errors_.size());
   }
 
@@ -128,8 +127,8 @@ class LookAheadRule : public CostRule {
   }
   void on_left(const SkipDeparture& left) override {
     CostRule::on_left(left);
-    miss_price_ = std::clamp(miss_price_ + 0.5 * ((left.is_late ? 1 : 0) - 0.01),
-                             0.3, 3.0);
+    miss_price_ = std::clamp(
+        miss_price_ + 0.5 * ((left.is_late ? 1 : 0) - 0.01), 0.3, 3.0);
   }
 
  private:

@@ -2,9 +2,10 @@
 //
 // The most that frames can be worth when all costs are known beforehand.
 //
-// For: dividing by it what a rule made of the same frames. Exact: for each frame
-// all levels, and for every state that is not surpassed by another one (its
-// workers all free as early, and worth as much). Frames are begun in order.
+// For: dividing by it what a rule made of the same frames. Exact: for each
+// frame all levels, and for every state that is not surpassed by another one
+// (its workers all free as early, and worth as much). Frames are begun in
+// order.
 #pragma once
 
 #include <algorithm>
@@ -71,10 +72,9 @@ class SkipOptimum {
     });
     std::vector<State> kept;
     for (State& state : states_) {
-      const bool is_worse =
-          std::any_of(kept.begin(), kept.end(), [&](const State& other) {
-            return is_surpassed(state, other);
-          });
+      const bool is_worse = std::any_of(
+          kept.begin(), kept.end(),
+          [&](const State& other) { return is_surpassed(state, other); });
       if (!is_worse) kept.push_back(std::move(state));
     }
     states_ = std::move(kept);

@@ -4,8 +4,8 @@
 // rule that says which level each frame gets.
 //
 // For: seeing over minutes what a rule does, exactly and within milliseconds;
-// the same for the law and for those that it is compared with. Not for: threads,
-// clocks and hand-over, which cost something in reality.
+// the same for the law and for those that it is compared with. Not for:
+// threads, clocks and hand-over, which cost something in reality.
 #pragma once
 
 #include <algorithm>
@@ -160,8 +160,7 @@ class SkipSimulation {
     for (auto& job : jobs_) {
       if (!job || job->end > now_) continue;
       FrameState& state = states_[job->frame];
-      if (state.phase == FrameState::kRunning)
-        state.phase = FrameState::kReady;
+      if (state.phase == FrameState::kRunning) state.phase = FrameState::kReady;
       const Job done = *job;
       job.reset();
       rule_.on_measured(done.level, done.end - done.begin, at(now_));

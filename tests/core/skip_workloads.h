@@ -41,7 +41,8 @@ class WorkloadMaker {
   std::vector<double> step_and_ramp() {
     std::vector<double> costs;
     for (std::size_t i = 0; i < count_; ++i) {
-      const double x = 4.0 * static_cast<double>(i) / static_cast<double>(count_);
+      const double x =
+          4.0 * static_cast<double>(i) / static_cast<double>(count_);
       double factor = 1;
       if (x >= 1 && x < 2) factor = 2.5;
       if (x >= 2 && x < 3) factor = 2.5 - 1.5 * (x - 2);
