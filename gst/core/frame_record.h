@@ -62,6 +62,8 @@ struct FrameRecord {
   MonotonicTime start{};      // a worker began with it; zero: none did
   MonotonicTime end{};        // the worker was done; zero: it was not
   MonotonicTime departure{};  // left the element
+  std::optional<RunningTime> running_time;  // none: it has no timestamp
+  std::optional<RunningTime> left;          // departure, while PLAYING
   std::optional<RunningTime> due;
   std::optional<unsigned> worker;
   unsigned level = 0;  // that the worker was given: 0 is the full stage

@@ -88,6 +88,11 @@ void Dispatcher::on_caps() {
   if (chooser_) chooser_->on_caps();
 }
 
+core::Duration Dispatcher::on_qos(core::RunningTime r, core::Duration jitter) {
+  const Section section(wakes_);
+  return line_.on_qos(r, jitter);
+}
+
 std::optional<LevelFacts> Dispatcher::levels() const {
   const Section section(wakes_);
   if (!chooser_) return std::nullopt;

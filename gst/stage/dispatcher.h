@@ -58,6 +58,8 @@ class Dispatcher final : public WorkerListener, public OrderedQuery {
   // begun cannot be rescued. Between two frames, on that thread, or stopped.
   void set_has_threads(bool has_threads);
   void on_caps();
+  // As FrameLine::on_qos().
+  core::Duration on_qos(core::RunningTime r, core::Duration jitter);
   PipelineTime& time() { return time_; }
   // The clock, base time or state changed: waits are made anew.
   void recompute_waits();

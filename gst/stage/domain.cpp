@@ -7,14 +7,26 @@
 // long as an element or a bin holds the context.
 struct GstDispatchDomain {
   GstObject parent;
+  std::shared_ptr<dispatch::core::SharedSlowdown>* slowdown; /* owned */
 };
 struct GstDispatchDomainClass {
   GstObjectClass parent_class;
 };
 GType gst_dispatch_domain_get_type();
 G_DEFINE_TYPE(GstDispatchDomain, gst_dispatch_domain, GST_TYPE_OBJECT);
-static void gst_dispatch_domain_class_init(GstDispatchDomainClass*) {}
-static void gst_dispatch_domain_init(GstDispatchDomain*) {}
+
+static void gst_dispatch_domain_finalize(GObject* object) noexcept {
+  delete reinterpret_cast<GstDispatchDomain*>(object)->slowdown;
+  G_OBJECT_CLASS(gst_dispatch_domain_parent_class)->finalize(object);
+}
+
+static void gst_dispatch_domain_class_init(GstDispatchDomainClass* klass) {
+  G_OBJECT_CLASS(klass)->finalize = gst_dispatch_domain_finalize;
+}
+
+static void gst_dispatch_domain_init(GstDispatchDomain* self) {
+  self->slowdown = new auto(std::make_shared<dispatch::core::SharedSlowdown>());
+}
 
 namespace dispatch::stage {
 
@@ -56,6 +68,12 @@ core::CpuAllowance& cpu_allowance() {
 ObjectPtr<GstObject> DomainMember::domain() const {
   const std::lock_guard lock(mutex_);
   return share_object(domain_.get());
+}
+
+std::shared_ptr<core::SharedSlowdown> DomainMember::slowdown() const {
+  const ObjectPtr<GstObject> own = domain();
+  if (!own) return nullptr;
+  return *reinterpret_cast<GstDispatchDomain*>(own.get())->slowdown;
 }
 
 void DomainMember::take_domain(GstContext* context) {

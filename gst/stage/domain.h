@@ -3,15 +3,18 @@
 // What the elements of ours in one pipeline share.
 //
 // For: finding each other through a GstContext, sharing one automatic budget
-// along a path, and the process-wide CPU allowance. Not for: what one element
+// along a path, what they notice of a slowdown, and the process-wide CPU
+// allowance. Not for: what one element
 // knows about itself (latency_account, dispatcher).
 // Thread: thread-safe.
 #pragma once
 
+#include <memory>
 #include <mutex>
 #include <string>
 
 #include "core/cpu_allowance.h"
+#include "core/shared_slowdown.h"
 #include "stage/ptr.h"
 
 namespace dispatch::stage {
@@ -32,6 +35,9 @@ class DomainMember {
   void leave();
   // For the element's set_context().
   void on_context(GstContext* context);
+
+  // What the elements of the domain notice together; null outside of one.
+  std::shared_ptr<core::SharedSlowdown> slowdown() const;
 
   // How many elements with automatic budgets the path through `sink` and `src`
   // has, this one among them. (transfer none)

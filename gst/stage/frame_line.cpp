@@ -59,6 +59,7 @@ void FrameLine::set_per_stream(bool is_per_stream) {
 
 void FrameLine::start() {
   sums_ = core::FrameSums();
+  transit_.reset();
   flow_ = GST_FLOW_OK;
   is_stopped_ = is_flushing_ = is_per_stream_ = false;
   awaits_key_unit_ = earlier_awaits_key_unit_ = has_asked_key_unit_ = false;
@@ -565,6 +566,8 @@ void FrameLine::discard_head(core::Cause cause) {
 void FrameLine::account(const core::FrameRecord& record, GstFlowReturn flow,
                         const Choice& choice) {
   sums_.on_departure(record);
+  if (record.running_time && record.left)
+    transit_.on_departure(*record.running_time, *record.left);
   if (chooser_ != nullptr && !is_per_stream_)
     chooser_->on_left(record, choice.verdict, choice.slack, level_time());
   if (record.cause == core::Cause::kOverdueWaiting ||
@@ -575,6 +578,11 @@ void FrameLine::account(const core::FrameRecord& record, GstFlowReturn flow,
                  record.sequence, core::to_string(record.action),
                  core::to_string(record.cause), record.late ? ", late" : "");
   take_flow(flow);
+}
+
+core::Duration FrameLine::on_qos(core::RunningTime r, core::Duration jitter) {
+  if (due_inputs_.total) transit_.on_qos(r, jitter, *due_inputs_.total);
+  return transit_.reserve(due_inputs_.budget);
 }
 
 void FrameLine::take_flow(GstFlowReturn flow) {

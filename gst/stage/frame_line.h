@@ -24,6 +24,7 @@
 #include "core/due_time.h"
 #include "core/late_policy.h"
 #include "core/reorder_window.h"
+#include "core/transit_time.h"
 #include "core/window_limits.h"
 #include "stage/level_chooser.h"
 #include "stage/line_entry.h"
@@ -135,6 +136,9 @@ class FrameLine {
     sums_.on_copies(buffers, bytes);
   }
   const core::FrameSums& sums() const { return sums_; }
+  // A sink says that the frame `r` was so late; returns what is to be kept for
+  // the way to it.
+  core::Duration on_qos(core::RunningTime r, core::Duration jitter);
   // The first one that is not OK ends the stream, until a flush or a new one.
   void take_flow(GstFlowReturn flow);
   LevelChooser* chooser() const { return chooser_; }
@@ -202,6 +206,7 @@ class FrameLine {
   bool is_flushing_ = false;
 
   core::FrameSums sums_;
+  core::TransitTime transit_;
   GstFlowReturn flow_ = GST_FLOW_OK;
 };
 

@@ -51,15 +51,26 @@ void add_levels(GstStructure* stats, const LevelFacts& levels,
                 const core::FrameSums& sums) {
   gst_structure_set(stats, "current-level", G_TYPE_UINT, levels.current,
                     "ceiling", G_TYPE_UINT, levels.ceiling, "skip-state",
-                    G_TYPE_STRING, levels.state, nullptr);
+                    G_TYPE_STRING, levels.state, "skip-state-because",
+                    G_TYPE_STRING, levels.because, "who-is-late", G_TYPE_STRING,
+                    levels.culprit, "slowdown", G_TYPE_DOUBLE, levels.slowdown,
+                    "miss-price", G_TYPE_DOUBLE, levels.miss_price, "coverage",
+                    G_TYPE_DOUBLE, levels.coverage, "prediction-error",
+                    G_TYPE_DOUBLE, levels.prediction_error, nullptr);
   set(stats, "level-switches", levels.switches);
+  set(stats, "ceiling-changes", levels.ceiling_changes);
   set(stats, "longest-skip-run", levels.longest_skip_run);
   GstStructure* applied = gst_structure_new_empty("levels");
-  for (unsigned level = 0; level < levels.levels; ++level)
-    set(applied, ("level" + std::to_string(level)).c_str(),
-        sums.applied_at(level));
-  gst_structure_set(stats, "levels", GST_TYPE_STRUCTURE, applied, nullptr);
+  GstStructure* costs = gst_structure_new_empty("expected-costs");
+  for (unsigned level = 0; level < levels.levels; ++level) {
+    const std::string name = "level" + std::to_string(level);
+    set(applied, name.c_str(), sums.applied_at(level));
+    set(costs, name.c_str(), levels.expected.at(level));
+  }
+  gst_structure_set(stats, "levels", GST_TYPE_STRUCTURE, applied,
+                    "expected-costs", GST_TYPE_STRUCTURE, costs, nullptr);
   gst_structure_free(applied);
+  gst_structure_free(costs);
 }
 
 }  // namespace dispatch::stage

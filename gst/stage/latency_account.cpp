@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 #include "stage/latency_account.h"
 
+#include <utility>
+
 namespace dispatch::stage {
 
 namespace {
@@ -65,6 +67,11 @@ void LatencyAccount::on_latency_event(GstEvent* event) {
   inputs_.total = core::Duration(static_cast<gint64>(total));
 }
 
+bool LatencyAccount::set_transit(core::Duration transit) {
+  const std::lock_guard lock(mutex_);
+  return std::exchange(inputs_.downstream_transit, transit) != transit;
+}
+
 void LatencyAccount::refresh_upstream() {
   const QueryPtr query(gst_query_new_latency());
   gboolean is_live = FALSE;
@@ -81,6 +88,7 @@ void LatencyAccount::reset() {
   inputs_.total.reset();
   inputs_.is_live = false;
   inputs_.upstream_latency = {};
+  inputs_.downstream_transit = {};
   frame_duration_.reset();
 }
 

@@ -31,6 +31,8 @@ class LatencyAccount {
   bool on_caps(GstCaps* caps);
   bool refresh_budget();
   void on_latency_event(GstEvent* event);
+  // What is kept for the way to the sink. Whether that is news.
+  bool set_transit(core::Duration transit);
   // Asks upstream again whether it is live and how late.
   void refresh_upstream();
   void reset();

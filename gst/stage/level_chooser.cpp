@@ -34,17 +34,22 @@ core::Cause cause_of(const core::LevelVerdict& verdict) {
   }
 }
 
-LevelChooser::LevelChooser(Settings settings)
+LevelChooser::LevelChooser(Settings settings,
+                           std::shared_ptr<SharedCosts> costs)
     : settings_(std::move(settings)),
-      policy_(settings_.skip),
+      costs_(std::move(costs)),
+      policy_(settings_.skip, costs_->model),
       has_gap_(settings_.skip.levels.size(), false) {}
 
-void LevelChooser::on_caps() { policy_.on_caps(); }
+void LevelChooser::on_caps() {
+  const std::lock_guard lock(costs_->mutex);
+  policy_.on_caps();
+}
 
 void LevelChooser::on_arrival(core::RunningTime running_time,
                               core::RunningTime now,
                               std::optional<core::Duration> slack) {
-  policy_.on_arrival(running_time, now);
+  policy_.on_arrival(running_time, now);  // touches no costs
   if (!slack) return;
   if (!fresh_slack_) fresh_slack_ = *slack;
   *fresh_slack_ += (*slack - *fresh_slack_) / kSlackSmoothing;
@@ -53,11 +58,16 @@ void LevelChooser::on_arrival(core::RunningTime running_time,
 core::LevelVerdict LevelChooser::choose(std::optional<core::Duration> slack,
                                         unsigned workers,
                                         core::RunningTime now) {
-  const core::LevelVerdict verdict = policy_.decide(
-      {.now = now,
-       .slack = slack,
-       .fresh_slack = fresh_slack_.value_or(slack.value_or(core::Duration())),
-       .workers = std::max(1U, workers)});
+  const core::FrameOutlook frame{
+      .now = now,
+      .slack = slack,
+      .fresh_slack = fresh_slack_.value_or(slack.value_or(core::Duration())),
+      .workers = std::max(1U, workers)};
+  core::LevelVerdict verdict;
+  {
+    const std::lock_guard lock(costs_->mutex);
+    verdict = policy_.decide(frame);
+  }
   for (unsigned level = 0; level < levels(); ++level)
     if (verdict.level != level) has_gap_[level] = true;
   return verdict;
@@ -78,16 +88,30 @@ core::Duration LevelChooser::on_finished(const Worker& worker, bool is_complete,
   if (begun == begun_.end()) return service;
   const auto [level, at] = begun->second;
   begun_.erase(begun);
+  const std::lock_guard lock(costs_->mutex);
   if (is_complete)
     policy_.on_measured(level, now - at, now);
   else
     policy_.on_overrun(level, now - at, now);
-  return service;
+  return as_full(level, service);
+}
+
+// What the full stage would have cost in place of `level`.
+core::Duration LevelChooser::as_full(unsigned level,
+                                     core::Duration cost) const {
+  const std::optional<core::Duration> own = policy_.expected_cost(level);
+  const std::optional<core::Duration> full = policy_.expected_cost(0);
+  if (level == 0 || !own || !full || *own <= core::Duration::zero())
+    return cost;
+  const double ratio = std::chrono::duration<double>(*full) /
+                       std::chrono::duration<double>(*own);
+  return std::chrono::duration_cast<core::Duration>(cost * ratio);
 }
 
 void LevelChooser::on_overrun(const Worker& worker, core::RunningTime now) {
   const auto begun = begun_.find(&worker);
   if (begun == begun_.end()) return;
+  const std::lock_guard lock(costs_->mutex);
   policy_.on_overrun(begun->second.level, now - begun->second.at, now);
 }
 
@@ -112,11 +136,8 @@ void LevelChooser::note_level(const core::FrameRecord& record,
                               const std::optional<core::LevelVerdict>& verdict,
                               std::optional<core::Duration> slack) {
   const unsigned level = is_applied(record) ? record.level : levels();
-  skip_run_ = is_applied(record) ? 0 : skip_run_ + 1;
-  longest_skip_run_ = std::max(longest_skip_run_, skip_run_);
   const unsigned before = std::exchange(current_level_, level);
   if (level == before) return;
-  ++switches_;
   LevelNews news;
   news.frame = record.sequence;
   news.from = before;
@@ -139,6 +160,8 @@ void LevelChooser::note_state(const core::FrameRecord& record) {
   news.kind = LevelNews::Kind::kState;
   news.frame = record.sequence;
   news.state = core::to_string(state);
+  news.because = core::to_string(policy_.why());
+  news.culprit = core::to_string(policy_.culprit());
   news_.push_back(news);
 }
 
@@ -150,12 +173,25 @@ std::optional<LevelNews> LevelChooser::take_news() {
 }
 
 LevelFacts LevelChooser::facts() const {
-  return {.levels = levels(),
-          .current = current_level_,
-          .ceiling = policy_.ceiling(),
-          .state = core::to_string(policy_.state()),
-          .switches = switches_,
-          .longest_skip_run = longest_skip_run_};
+  const std::lock_guard lock(costs_->mutex);
+  LevelFacts facts{.levels = levels(),
+                   .current = current_level_,
+                   .ceiling = policy_.ceiling(),
+                   .state = core::to_string(policy_.state()),
+                   .because = core::to_string(policy_.why()),
+                   .culprit = core::to_string(policy_.culprit()),
+                   .switches = policy_.switches(),
+                   .ceiling_changes = policy_.ceiling_changes(),
+                   .longest_skip_run = policy_.longest_run_without_stage(),
+                   .slowdown = policy_.slowdown(),
+                   .miss_price = policy_.miss_price(),
+                   .coverage = policy_.coverage(),
+                   .prediction_error = policy_.prediction_error(),
+                   .expected = {}};
+  for (unsigned level = 0; level < levels(); ++level)
+    facts.expected.push_back(
+        policy_.expected_cost(level).value_or(core::Duration()));
+  return facts;
 }
 
 double LevelChooser::utility_of(const core::FrameRecord& record) const {

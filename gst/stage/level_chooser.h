@@ -20,6 +20,7 @@
 
 #include "core/frame_record.h"
 #include "core/skip_policy.h"
+#include "stage/shared_costs.h"
 #include "stage/worker.h"
 
 namespace dispatch::stage {
@@ -38,6 +39,7 @@ struct LevelNews {
   core::Duration predicted{};           // median cost
   core::Duration cost{};                // that the stage had; 0: none
   const char* state = "";
+  const char* because = "";  // of the state
   const char* culprit = "";  // who is late, as far as is known
 };
 
@@ -47,8 +49,16 @@ struct LevelFacts {
   unsigned current = 0;  // of the frame that left last; levels: no stage
   unsigned ceiling = 0;
   const char* state = "";
+  const char* because = "";  // of the state
+  const char* culprit = "";  // who is late
   std::uint64_t switches = 0;
-  std::uint64_t longest_skip_run = 0;  // frames
+  unsigned ceiling_changes = 0;
+  unsigned longest_skip_run = 0;         // frames
+  double slowdown = 1;                   // of all levels, of what they cost
+  double miss_price = 1;                 // of a frame that is late
+  double coverage = 0;                   // costs that the 95 % quantile covered
+  double prediction_error = 0;           // relative, the median
+  std::vector<core::Duration> expected;  // cost of each level; 0: not known
 };
 
 // Why a frame does not get the full stage; kNone: it does.
@@ -61,7 +71,7 @@ class LevelChooser {
     double bypass_utility = 0;
     double repeat_utility = 0;
   };
-  explicit LevelChooser(Settings settings);
+  LevelChooser(Settings settings, std::shared_ptr<SharedCosts> costs);
 
   void on_caps();
   // `slack`: until its result has to be there; none: it has no due time.
@@ -98,21 +108,20 @@ class LevelChooser {
     unsigned level = 0;
     core::RunningTime at{};
   };
+  core::Duration as_full(unsigned level, core::Duration cost) const;
   void note_level(const core::FrameRecord& record,
                   const std::optional<core::LevelVerdict>& verdict,
                   std::optional<core::Duration> slack);
   void note_state(const core::FrameRecord& record);
 
   const Settings settings_;
-  core::SkipPolicy policy_;
+  const std::shared_ptr<SharedCosts> costs_;
+  core::SkipPolicy policy_;  // under the mutex of costs_
   std::map<const Worker*, Begun> begun_;
   std::vector<bool> has_gap_;  // for each level: frames went past it
   std::optional<core::Duration> fresh_slack_;
   unsigned current_level_ = 0;
   core::SkipPolicy::State told_state_ = core::SkipPolicy::State::kWarmUp;
-  std::uint64_t switches_ = 0;
-  std::uint64_t skip_run_ = 0;
-  std::uint64_t longest_skip_run_ = 0;
   std::vector<LevelNews> news_;
 };
 

@@ -15,10 +15,10 @@ constexpr unsigned kMostPerSecond = 1;
 // (transfer full)
 GstStructure* to_structure(const LevelNews& news) {
   if (news.kind == LevelNews::Kind::kState)
-    return gst_structure_new("skip-state-changed", "frame", G_TYPE_UINT64,
-                             news.frame, "state", G_TYPE_STRING, news.state,
-                             "who-is-late", G_TYPE_STRING, news.culprit,
-                             nullptr);
+    return gst_structure_new(
+        "skip-state-changed", "frame", G_TYPE_UINT64, news.frame, "state",
+        G_TYPE_STRING, news.state, "because", G_TYPE_STRING, news.because,
+        "who-is-late", G_TYPE_STRING, news.culprit, nullptr);
   GstStructure* fields = gst_structure_new(
       "level-changed", "frame", G_TYPE_UINT64, news.frame, "from", G_TYPE_UINT,
       news.from, "level", G_TYPE_UINT, news.to, "utility", G_TYPE_DOUBLE,

@@ -28,12 +28,29 @@ double utility_of(const LadderLevel& level, std::size_t place,
   return level.settings().utility.value_or(own);
 }
 
+// The copies of one element have the same texts and stand in the same stage.
+std::string name_of(const Ladder::Levels& levels, const void* stage) {
+  std::string name = std::to_string(reinterpret_cast<std::uintptr_t>(stage));
+  for (const auto& level : levels)
+    name += "\n" + level->prototype().description();
+  return name;
+}
+
+std::shared_ptr<SharedCosts> costs_of(const Ladder::Levels& levels,
+                                      const LevelSurroundings& surroundings) {
+  std::vector<std::optional<core::Duration>> seeds;
+  for (const auto& level : levels) seeds.push_back(level->settings().cost);
+  if (surroundings.stage_of)
+    return find_costs(name_of(levels, *surroundings.stage_of), seeds);
+  return std::make_shared<SharedCosts>(
+      std::make_shared<core::CostModel>(seeds, surroundings.slowdown));
+}
+
 }  // namespace
 
-std::unique_ptr<LevelChooser> make_chooser(const Ladder& ladder,
-                                           const LevelSettings& settings,
-                                           core::LatePolicy policy,
-                                           bool can_rescue) {
+std::unique_ptr<LevelChooser> make_chooser(
+    const Ladder& ladder, const LevelSettings& settings,
+    core::LatePolicy policy, const LevelSurroundings& surroundings) {
   LevelChooser::Settings chosen;
   chosen.bypass_utility = settings.bypass_utility;
   chosen.repeat_utility = settings.reuse_utility;
@@ -49,8 +66,9 @@ std::unique_ptr<LevelChooser> make_chooser(const Ladder& ladder,
   skip.applied_in_window = static_cast<unsigned>(settings.window_applied);
   skip.skip_window = static_cast<unsigned>(settings.window_frames);
   skip.target_miss_rate = settings.target_miss_rate;
-  skip.can_rescue = can_rescue;
-  return std::make_unique<LevelChooser>(std::move(chosen));
+  skip.can_rescue = settings.rescue && !surroundings.stage_of;
+  return std::make_unique<LevelChooser>(std::move(chosen),
+                                        costs_of(levels, surroundings));
 }
 
 }  // namespace dispatch::stage

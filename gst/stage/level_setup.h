@@ -28,9 +28,16 @@ struct LevelSettings {
   bool post_messages = true;
 };
 
-std::unique_ptr<LevelChooser> make_chooser(const Ladder& ladder,
-                                           const LevelSettings& settings,
-                                           core::LatePolicy policy,
-                                           bool can_rescue);
+// Where the element stands.
+struct LevelSurroundings {
+  // Part of a stage: whose. Copies of one element share what they learn.
+  std::optional<const void*> stage_of;
+  // Of the pipeline; null: of none, or part of a stage.
+  std::shared_ptr<core::SharedSlowdown> slowdown;
+};
+
+std::unique_ptr<LevelChooser> make_chooser(
+    const Ladder& ladder, const LevelSettings& settings,
+    core::LatePolicy policy, const LevelSurroundings& surroundings);
 
 }  // namespace dispatch::stage

@@ -200,11 +200,9 @@ void OutputLoop::release_answer() {
 }
 
 OutputLoop::Leaving OutputLoop::begin_leaving(const LineEntry& head) const {
-  Leaving frame{head.record,
-                head.stamps,
-                head.running_time,
-                head.sticky,
-                {head.verdict, head.slack}};
+  Leaving frame{
+      head.record, head.stamps, head.sticky, {head.verdict, head.slack}};
+  frame.record.running_time = head.running_time;
   frame.record.due = line_.due_of(head);
   frame.record.blocked = last_push_;
   return frame;
@@ -286,15 +284,16 @@ void OutputLoop::release_overdue(Section& section, core::Cause cause) {
   line_.pop();
   section.unlock();
 
-  const std::optional<core::RunningTime> left = stamp_departure(frame.record);
+  stamp_departure(frame.record);
   const GstFlowReturn flow =
       push_substitute(frame, std::move(original), policy, reuses);
 
   section.lock();
   line_.account(frame.record, flow, frame.choice);
-  post_qos(
-      section, frame,
-      left && frame.record.due ? *left - *frame.record.due : core::Duration());
+  const core::FrameRecord& record = frame.record;
+  post_qos(section, frame,
+           record.left && record.due ? *record.left - *record.due
+                                     : core::Duration());
   tell_news(section, frame);
 }
 
@@ -307,9 +306,9 @@ void OutputLoop::post_qos(Section& section, const Leaving& frame,
   const double utility =
       chooser != nullptr ? chooser->utility_of(frame.record) : 0;
   section.unlock();
-  gst_element_post_message(
-      owner_, new_qos(owner_, frame.stamps, *frame.sticky, frame.running_time,
-                      is_live, jitter, sums, utility));
+  gst_element_post_message(owner_, new_qos(owner_, frame.stamps, *frame.sticky,
+                                           frame.record.running_time, is_live,
+                                           jitter, sums, utility));
   section.lock();
 }
 
@@ -329,13 +328,11 @@ void OutputLoop::tell_news(Section& section, const Leaving& frame) {
   }
 }
 
-std::optional<core::RunningTime> OutputLoop::stamp_departure(
-    core::FrameRecord& record) const {
+void OutputLoop::stamp_departure(core::FrameRecord& record) const {
   record.departure = steady_clock::now();
-  if (!record.due) return std::nullopt;
-  const std::optional<core::RunningTime> now = time_.now();
-  record.late = core::is_late(record.due, now);
-  return now;
+  if (!record.due) return;
+  record.left = time_.now();
+  record.late = core::is_late(record.due, record.left);
 }
 
 void OutputLoop::say_no_bypass_once(core::Action instead) {

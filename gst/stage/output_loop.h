@@ -59,14 +59,11 @@ class OutputLoop {
   void release_result(Section& section);
   void release_overdue(Section& section, core::Cause cause);
   // A frame is about to leave: what is slow from here on is downstream's.
-  // Returns the running time at which it does.
-  std::optional<core::RunningTime> stamp_departure(
-      core::FrameRecord& record) const;
+  void stamp_departure(core::FrameRecord& record) const;
   // A frame on its way from the line to downstream.
   struct Leaving {
     core::FrameRecord record;
     Stamps stamps;
-    std::optional<core::RunningTime> running_time;
     std::shared_ptr<const StickyState> sticky;
     FrameLine::Choice choice;
   };

@@ -142,19 +142,19 @@ bool is_port(GstElement* element) {
   return G_TYPE_CHECK_INSTANCE_TYPE(element, gst_dispatch_port_get_type());
 }
 
-bool is_in_stage(GstElement* element) {
+std::optional<const void*> stage_around(GstElement* element) {
   ObjectPtr<GstObject> above(gst_object_get_parent(GST_OBJECT_CAST(element)));
   for (; above; above.reset(gst_object_get_parent(above.get()))) {
-    const GstObject* bin = above.get();
-    GST_OBJECT_LOCK(bin);
-    bool has_port = false;
-    for (GList* e = GST_IS_BIN(bin) ? GST_BIN_CHILDREN(bin) : nullptr;
-         e != nullptr; e = e->next)
-      has_port = has_port || is_port(GST_ELEMENT_CAST(e->data));
-    GST_OBJECT_UNLOCK(bin);
-    if (has_port) return true;
+    if (!GST_IS_BIN(above.get())) continue;
+    GST_OBJECT_LOCK(above.get());
+    bool is_copy = false;
+    for (GList* e = GST_BIN_CHILDREN(above.get()); e != nullptr; e = e->next)
+      is_copy = is_copy || is_port(GST_ELEMENT_CAST(e->data));
+    const void* owner = GST_OBJECT_PARENT(above.get());
+    GST_OBJECT_UNLOCK(above.get());
+    if (is_copy) return owner;
   }
-  return false;
+  return std::nullopt;
 }
 
 // ---- Construction ----------------------------------------------------------

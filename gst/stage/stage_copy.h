@@ -21,6 +21,7 @@
 #include <atomic>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <thread>
 
@@ -33,8 +34,9 @@ namespace dispatch::stage {
 
 // Whether `element` is a port of a copy and no element of the stage.
 bool is_port(GstElement* element);
-// Whether `element` is part of a stage that one of our elements runs.
-bool is_in_stage(GstElement* element);
+// Whose stage `element` is part of, as an identity; null in a worker process.
+// Nothing: of none.
+std::optional<const void*> stage_around(GstElement* element);
 
 // The name of the bin of a copy: "worker0", or "worker0-level1".
 std::string copy_name(unsigned worker, unsigned level);

@@ -231,14 +231,16 @@ bool StageElement::open() {
 
 // Without threads at first, where frames may get less than the full stage.
 void StageElement::choose_shape(const Settings& settings) {
-  is_in_stage_ = is_in_stage(element_);
   has_threads_ = !chooses_levels_;
   dispatcher_->set_has_threads(has_threads_);
   if (!chooses_levels_) return;
-  dispatcher_->set_chooser(
-      make_chooser(ladder_, settings.levels, settings.late_policy,
-                   settings.levels.rescue && !is_in_stage_),
-      is_in_stage_);
+  LevelSurroundings surroundings;
+  surroundings.stage_of = stage_around(element_);
+  is_in_stage_ = surroundings.stage_of.has_value();
+  if (!is_in_stage_) surroundings.slowdown = member_.slowdown();
+  dispatcher_->set_chooser(make_chooser(ladder_, settings.levels,
+                                        settings.late_policy, surroundings),
+                           is_in_stage_);
 }
 
 // READY to PAUSED, after the copies have changed state with `result`.
@@ -557,6 +559,16 @@ void StageElement::flush_stop(EventPtr event) {
   start_output();
 }
 
+void StageElement::learn_transit(GstEvent* event) {
+  GstClockTimeDiff jitter = 0;
+  GstClockTime running_time = GST_CLOCK_TIME_NONE;
+  gst_event_parse_qos(event, nullptr, nullptr, &jitter, &running_time);
+  if (!GST_CLOCK_TIME_IS_VALID(running_time)) return;
+  const core::RunningTime r(core::Duration(static_cast<gint64>(running_time)));
+  if (account_.set_transit(dispatcher_->on_qos(r, core::Duration(jitter))))
+    apply_timing();
+}
+
 bool StageElement::upstream_event(EventPtr event) {
   switch (GST_EVENT_TYPE(event.get())) {
     case GST_EVENT_LATENCY: {
@@ -574,8 +586,11 @@ bool StageElement::upstream_event(EventPtr event) {
       // May be meant for the stage; what it does not take goes on from there.
       if (workers_->exist()) return workers_->event_at_output(std::move(event));
       return gst_pad_push_event(sink_, event.release());
+    case GST_EVENT_QOS:
+      learn_transit(event.get());
+      // Past the stage: it would make elements in it drop by themselves.
+      return gst_pad_push_event(sink_, event.release());
     default:
-      // QOS among them: it would make elements of the stage drop by themselves.
       return gst_pad_push_event(sink_, event.release());
   }
 }

@@ -149,6 +149,7 @@ class StageElement final : private WorkersHost, private Supervisor::Host {
   void open_epoch(GstCaps* caps);
   GstFlowReturn submit(Frame frame);
   GstFlowReturn submit_waiting_field();
+  void learn_transit(GstEvent* event);
   bool serialized_query(GstQuery* query);
   bool latency_query(GstQuery* query);
   void post_copy_error(GstMessage* message);
