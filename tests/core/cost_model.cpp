@@ -180,6 +180,14 @@ TEST(CostModel, ALevelThatWasSlowToGetReadyIsTriedAgain) {
   expect_near(course.expected(1), 10ms);
 }
 
+TEST(CostModel, ALevelCostsLessThanTheOneAbove) {
+  Course course({std::nullopt, std::nullopt});
+  course.measure(0, 20ms, 8);
+  // Dearer than the full stage was: everything has become slower.
+  course.measure(1, 40ms, 3);
+  EXPECT_GT(course.expected(0), 30ms);
+}
+
 TEST(CostModel, ALevelThatTurnsOutCheaperIsBelievedToBe) {
   Course course({std::nullopt, std::nullopt});
   course.measure(0, 60ms, 8);
