@@ -18,8 +18,9 @@ constexpr Duration kFrame = 33ms;
 // Frames one after the other, each begun when it comes.
 class Course {
  public:
-  explicit Course(std::vector<std::optional<Duration>> seeds = {std::nullopt},
-                  std::shared_ptr<SharedSlowdown> shared = nullptr)
+  explicit Course(
+      const std::vector<std::optional<Duration>>& seeds = {std::nullopt},
+      std::shared_ptr<SharedSlowdown> shared = nullptr)
       : sut(seeds, std::move(shared)) {}
 
   void measure(unsigned level, Duration cost, int frames = 1) {

