@@ -42,6 +42,8 @@ constexpr double kInAnyCase = 0.1;
 constexpr std::array<double, 5> kFirstGuess{-0.2, -0.1, 0, 0.1, 0.2};
 // A level that is not known, compared with the one above it.
 const double kUnknown = std::log(0.5);
+// And one that is known, at most.
+const double kCheaper = std::log(0.8);
 
 // The lower one of two.
 double median_of(std::vector<double> values) {
@@ -184,7 +186,11 @@ void CostModel::learn(unsigned level, double log_cost, RunningTime begun,
 double CostModel::own_part_of(unsigned level, double error) {
   Nominal& nominal = nominal_.at(level);
   if (nominal.measured <= kFirstCosts) {
-    nominal.first.push_back(nominal.log_cost + error);
+    // It is cheaper than the one above it, whatever it seems to cost.
+    const double most = level > 0 && is_known(level - 1)
+                            ? log_cost(level - 1) + kCheaper
+                            : nominal.log_cost + error;
+    nominal.first.push_back(std::min(nominal.log_cost + error, most));
     return median_of(nominal.first) - nominal.log_cost;
   }
   if (level == last_level_) return 0;

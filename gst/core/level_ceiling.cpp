@@ -234,7 +234,8 @@ void LevelCeiling::judge_tally(RunningTime now) {
 void LevelCeiling::find_culprit(const Tally& tally) {
   if (tally.late == 0)
     culprit_ = Culprit::kNobody;
-  else if (2 * tally.blocked >= interval_ * static_cast<int>(tally.frames))
+  else if (tally.blocked > Duration::zero() &&
+           2 * tally.blocked >= interval_ * static_cast<int>(tally.frames))
     culprit_ = Culprit::kDownstream;
   else if (2 * tally.arrived_late >= tally.late)
     culprit_ = Culprit::kUpstream;

@@ -299,7 +299,7 @@ double settled(const std::vector<SimulatedDeparture>& departures,
 }
 
 Recovery recover(const Setting& setting, unsigned seed) {
-  const auto overload = static_cast<std::size_t>(10 * setting.fps);
+  const auto overload = 10 * static_cast<std::size_t>(setting.fps);
   WorkloadMaker make(setting.interval(), 2 * overload, seed);
   std::vector<double> costs = make.constant(WorkloadMaker::kNominal);
   for (std::size_t i = 0; i < overload; ++i)

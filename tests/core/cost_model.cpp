@@ -18,8 +18,9 @@ constexpr Duration kFrame = 33ms;
 // Frames one after the other, each begun when it comes.
 class Course {
  public:
-  explicit Course(std::vector<std::optional<Duration>> seeds = {std::nullopt},
-                  std::shared_ptr<SharedSlowdown> shared = nullptr)
+  explicit Course(
+      const std::vector<std::optional<Duration>>& seeds = {std::nullopt},
+      std::shared_ptr<SharedSlowdown> shared = nullptr)
       : sut(seeds, std::move(shared)) {}
 
   void measure(unsigned level, Duration cost, int frames = 1) {
@@ -178,6 +179,14 @@ TEST(CostModel, ALevelThatWasSlowToGetReadyIsTriedAgain) {
   course.measure(0, 20ms, 8);
   course.measure(1, 90ms);
   expect_near(course.expected(1), 10ms);
+}
+
+TEST(CostModel, ALevelCostsLessThanTheOneAbove) {
+  Course course({std::nullopt, std::nullopt});
+  course.measure(0, 20ms, 8);
+  // Dearer than the full stage was: everything has become slower.
+  course.measure(1, 40ms, 3);
+  EXPECT_GT(course.expected(0), 30ms);
 }
 
 TEST(CostModel, ALevelThatTurnsOutCheaperIsBelievedToBe) {
