@@ -144,21 +144,26 @@ std::int64_t resident_bytes() {
   return resident_pages * sysconf(_SC_PAGESIZE);
 }
 
-int use_two_cpus() {
+std::vector<int> use_cpus(std::size_t most) {
   cpu_set_t allowed;
   if (sched_getaffinity(0, sizeof allowed, &allowed) != 0) {
     fail("Cannot read the CPU affinity.");
   }
   cpu_set_t chosen;
   CPU_ZERO(&chosen);
-  for (int cpu = 0; cpu < CPU_SETSIZE && CPU_COUNT(&chosen) < 2; cpu++) {
-    if (CPU_ISSET(cpu, &allowed)) CPU_SET(cpu, &chosen);
+  std::vector<int> cpus;
+  for (int cpu = 0; cpu < CPU_SETSIZE && cpus.size() < most; cpu++) {
+    if (!CPU_ISSET(cpu, &allowed)) continue;
+    CPU_SET(cpu, &chosen);
+    cpus.push_back(cpu);
   }
   if (sched_setaffinity(0, sizeof chosen, &chosen) != 0) {
     fail("Cannot set the CPU affinity.");
   }
-  return CPU_COUNT(&chosen);
+  return cpus;
 }
+
+int use_two_cpus() { return static_cast<int>(use_cpus(2).size()); }
 
 Disturbance::Disturbance() : own_s_(own_cpu_s()) {
   const MachineTimes now = machine_times();

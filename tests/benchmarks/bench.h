@@ -55,8 +55,11 @@ std::int64_t monotonic_ns();
 std::int64_t process_cpu_ns();
 std::int64_t resident_bytes();
 
-// Lets this process and its children run on at most two CPUs, so that figures
-// of larger machines can be compared. Returns how many it may use.
+// Lets this process and its children run on at most so many CPUs, those of the
+// lowest numbers. Returns which.
+std::vector<int> use_cpus(std::size_t most);
+// So that figures of larger machines can be compared. Returns how many it may
+// use.
 int use_two_cpus();
 
 // How much of the machine others used between two moments, in percent of all

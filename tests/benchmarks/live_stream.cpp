@@ -13,16 +13,23 @@ namespace {
 constexpr std::int64_t kPatienceNs = 30'000'000'000;
 
 std::string description(const LiveStream::Setup& setup) {
-  return "videotestsrc is-live=true pattern=black num-buffers=" +
+  return "videotestsrc name=source is-live=true pattern=black num-buffers=" +
          std::to_string(setup.frames) + " ! " + setup.caps +
          ",framerate=" + std::to_string(setup.fps) + "/1 ! " + setup.middle +
-         " ! queue ! fakesink sync=true enable-last-sample=false";
+         " ! queue ! " + setup.sink;
 }
 
-int first_byte(GstBuffer* frame) {
-  guint8 byte = 0;
-  gst_buffer_extract(frame, 0, &byte, 1);
-  return byte;
+FrameHead head_of(GstBuffer* frame) {
+  FrameHead head{};
+  gst_buffer_extract(frame, 0, head.data(), head.size());
+  return head;
+}
+
+GstPadProbeReturn say_no_latency(GstPad*, GstPadProbeInfo* info, gpointer) {
+  GstQuery* query = GST_PAD_PROBE_INFO_QUERY(info);
+  if (GST_QUERY_TYPE(query) == GST_QUERY_LATENCY)
+    gst_query_set_latency(query, TRUE, 0, GST_CLOCK_TIME_NONE);
+  return GST_PAD_PROBE_OK;
 }
 
 std::uint64_t kept_back(const GstStructure* fields) {
@@ -67,14 +74,21 @@ GstClockTime longest_gap(const std::vector<Departure>& departures,
 
 LiveStream::LiveStream(const Setup& setup)
     : budget_(setup.budget),
+      first_(setup.first),
       fps_(setup.fps),
       is_endless_(setup.frames < 0),
       may_fail_(setup.may_fail),
       pipeline_(description(setup)) {
-  gst_pad_add_probe(pipeline_.pad("x", "sink"), GST_PAD_PROBE_TYPE_BUFFER,
+  gst_pad_add_probe(pipeline_.pad(first_, "sink"), GST_PAD_PROBE_TYPE_BUFFER,
                     on_arrival, this, nullptr);
-  gst_pad_add_probe(pipeline_.pad("x", "src"), GST_PAD_PROBE_TYPE_BUFFER,
+  gst_pad_add_probe(pipeline_.pad(setup.last, "src"), GST_PAD_PROBE_TYPE_BUFFER,
                     on_departure, this, nullptr);
+  if (!setup.is_source_punctual) return;
+  gst_pad_add_probe(pipeline_.pad("source", "src"),
+                    static_cast<GstPadProbeType>(
+                        GST_PAD_PROBE_TYPE_QUERY_UPSTREAM |
+                        GST_PAD_PROBE_TYPE_PULL),  // it has been answered
+                    say_no_latency, nullptr, nullptr);
 }
 
 // ---- What passes -----------------------------------------------------------
@@ -103,7 +117,7 @@ void LiveStream::note_arrival(GstBuffer* frame) {
   const std::lock_guard lock(mutex_);
   if (is_first) {
     upstream_ = upstream;
-    first_byte_ = first_byte(frame);
+    first_byte_ = head_of(frame).front();
   }
   arrivals_.emplace(number_of(frame), now);
 }
@@ -112,12 +126,14 @@ void LiveStream::note_departure(GstBuffer* frame) {
   // The timestamps of this source are running times.
   const GstClockTime pts = GST_BUFFER_PTS(frame);
   const GstClockTime now = running_time();
+  const FrameHead head = head_of(frame);
   const std::lock_guard lock(mutex_);
   departures_.push_back(
       {.number = number_of(frame),
        .at = now,
        .behind = GST_CLOCK_DIFF(pts + upstream_ + budget_, now),
-       .is_changed = first_byte(frame) != first_byte_});
+       .is_changed = head.front() != first_byte_,
+       .head = head});
 }
 
 std::uint64_t LiveStream::number_of(GstBuffer* frame) const {
@@ -128,7 +144,7 @@ std::uint64_t LiveStream::number_of(GstBuffer* frame) const {
 GstClockTime LiveStream::upstream_latency() const {
   g_autoptr(GstQuery) query = gst_query_new_latency();
   GstClockTime minimum = 0;
-  if (gst_pad_peer_query(pipeline_.pad("x", "sink"), query))
+  if (gst_pad_peer_query(pipeline_.pad(first_, "sink"), query))
     gst_query_parse_latency(query, nullptr, &minimum, nullptr);
   return minimum;
 }

@@ -10,6 +10,7 @@
 // Failure: an error of the pipeline ends the program, unless it is expected.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <map>
 #include <mutex>
@@ -22,12 +23,16 @@
 
 namespace bench {
 
+// The first bytes of a frame, where `teststage mark=` writes.
+using FrameHead = std::array<guint8, 5>;
+
 // One frame that left. Times are running times.
 struct Departure {
   std::uint64_t number;
   GstClockTime at;
   GstClockTimeDiff behind;  // its running time + upstream + budget
   bool is_changed;          // the first byte is not what came in
+  FrameHead head;
   bool is_late() const { return behind > 2 * GstClockTimeDiff{GST_MSECOND}; }
 };
 
@@ -60,7 +65,15 @@ class LiveStream {
   struct Setup {
     std::string middle;   // has the element, named x
     GstClockTime budget;  // of it
-    int frames = -1;      // until finish()
+    // The elements that frames enter and leave, where x is not all of it.
+    const char* first = "x";
+    const char* last = "x";
+    std::string sink = "fakesink sync=true enable-last-sample=false";
+    // The source hands frames over at their timestamps, but says that it may
+    // take a frame longer: true takes that word from it. Otherwise everybody
+    // has a frame more than the budget.
+    bool is_source_punctual = false;
+    int frames = -1;  // until finish()
     int fps = 30;
     std::string caps = "video/x-raw,format=GRAY8,width=320,height=240";
     bool may_fail = false;  // an error is an end like another: error()
@@ -105,6 +118,7 @@ class LiveStream {
   GstClockTime upstream_latency() const;
 
   const GstClockTime budget_;
+  const char* const first_;
   const int fps_;
   const bool is_endless_;
   const bool may_fail_;

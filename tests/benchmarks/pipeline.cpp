@@ -54,6 +54,18 @@ std::string Stats::text(const char* field) const {
   return value;
 }
 
+std::vector<std::pair<std::string, std::string>> Stats::fields() const {
+  std::vector<std::pair<std::string, std::string>> all;
+  for (gint i = 0; i < gst_structure_n_fields(stats_); i++) {
+    const gchar* name =
+        gst_structure_nth_field_name(stats_, static_cast<guint>(i));
+    g_autofree gchar* text =
+        gst_value_serialize(gst_structure_get_value(stats_, name));
+    all.emplace_back(name, text != nullptr ? text : "?");
+  }
+  return all;
+}
+
 Pipeline::Pipeline(const std::string& description) {
   g_autoptr(GError) error = nullptr;
   pipeline_ = gst_parse_launch_full(description.c_str(), nullptr,

@@ -8,6 +8,7 @@
 #pragma once
 
 #include <string>
+#include <utility>
 #include <vector>
 
 #include <gst/gst.h>
@@ -33,6 +34,8 @@ class Stats {
   guint64 count(const char* field) const;
   guint number(const char* field) const;
   std::string text(const char* field) const;
+  // All of them, by name, as GStreamer writes values.
+  std::vector<std::pair<std::string, std::string>> fields() const;
 
  private:
   GstStructure* stats_ = nullptr;  // owned
