@@ -34,10 +34,6 @@ constexpr Duration kSilence = std::chrono::milliseconds(500);
 // much better another one has to be.
 constexpr double kForget = 1.0 / 64;
 constexpr double kClearly = 0.97;
-// Frames count as alike when what came before them did, within this; and a
-// little in any case.
-constexpr double kAlike = 0.25;
-constexpr double kInAnyCase = 0.1;
 // Before anything was learned: give or take 20 %.
 constexpr std::array<double, 5> kFirstGuess{-0.2, -0.1, 0, 0.1, 0.2};
 // A level that is not known, compared with the one above it.
@@ -295,35 +291,19 @@ CostModel::Forecast CostModel::forecast(unsigned level, RunningTime now) const {
   return forecast;
 }
 
-std::vector<CostModel::Point> CostModel::residuals() const {
-  std::vector<Point> points;
-  points.reserve(samples_.size() + kFirstGuess.size());
-  for (const Sample& sample : samples_) {
-    const double residual =
-        sample.value - expected(sample.center, sample.deviation, sample.age);
-    const double unlike = (sample.deviation - deviation_) / kAlike;
-    points.push_back({residual, kInAnyCase + std::exp(-unlike * unlike / 2)});
-  }
-  if (samples_.size() < kPoints)
-    for (const double guess : kFirstGuess) points.push_back({guess, 1});
-  return points;
-}
-
-// The residuals as points that are equally likely.
+// The errors there would have been with the candidate in use, as points that
+// are equally likely.
 void CostModel::condense() {
-  std::vector<Point> points = residuals();
-  std::sort(points.begin(), points.end(),
-            [](auto& a, auto& b) { return a.residual < b.residual; });
-  double all = 0;
-  for (const Point& point : points) all += point.weight;
-  double sum = 0;
-  std::size_t i = 0;
-  for (const Point& point : points) {
-    sum += point.weight;
-    while (i < kPoints && sum >= all * (static_cast<double>(i) + 0.5) / kPoints)
-      points_.at(i++) = point.residual;
-  }
-  while (i < kPoints) points_.at(i++) = points.back().residual;
+  std::vector<double> errors;
+  errors.reserve(kSamples + kFirstGuess.size());
+  for (const Sample& sample : samples_)
+    errors.push_back(sample.value -
+                     expected(sample.center, sample.deviation, sample.age));
+  if (samples_.size() < kPoints)
+    errors.insert(errors.end(), kFirstGuess.begin(), kFirstGuess.end());
+  std::sort(errors.begin(), errors.end());
+  for (std::size_t i = 0; i < kPoints; ++i)
+    points_.at(i) = errors.at((2 * i + 1) * errors.size() / (2 * kPoints));
 }
 
 double CostModel::coverage() const {

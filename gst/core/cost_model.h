@@ -6,13 +6,13 @@
 // For: log cost = what the level costs by itself + a slowdown that all levels
 // share + an error. The slowdown follows a shift within two frames and not a
 // single spike. How much of the last deviation from it is still there now is
-// learned (a competitor stays for a while, a spike does not), and so is what
-// the errors were after frames like the last one. What was begun and not yet
-// done counts as soon as it is known to be dear (on_overrun()). While nothing
-// is measured, what was learned fades: a stage that was too slow once is not
-// too slow for ever. Not for: deciding anything; nor for costs below a
-// microsecond. Thread: confined. Where several policies share one model, the
-// lock that guards it is held while any of them is called.
+// learned: a competitor stays for a while, a spike does not. What was begun and
+// is not done counts as soon as it is known to be dear (on_overrun()). While
+// nothing is measured, what was learned fades: a stage that was too slow once
+// is not too slow for ever.
+// Not for: deciding anything; nor for costs below a microsecond.
+// Thread: confined. Where several policies share one model, the lock that
+// guards it is held while any of them is called.
 #pragma once
 
 #include <array>
@@ -97,11 +97,6 @@ class CostModel {
     unsigned level = 0;
     RunningTime begun{};
   };
-  struct Point {
-    double residual = 0;
-    double weight = 0;
-  };
-
   void learn(unsigned level, double log_cost, RunningTime begun,
              RunningTime now);
   double own_part_of(unsigned level, double error);
@@ -112,7 +107,6 @@ class CostModel {
   double log_cost(unsigned level) const;
   double center(RunningTime now) const;
   double foreseen(RunningTime now) const;
-  std::vector<Point> residuals() const;
   void condense();
 
   std::vector<Nominal> nominal_;

@@ -193,6 +193,7 @@ void LevelCeiling::on_left(const SkipDeparture& departure) {
   miss_price_ =
       std::clamp(miss_price_ + kPriceStep * ((is_miss ? 1.0 : 0.0) - target_),
                  kLowestPrice, kHighestPrice);
+  if (tally_.frames == 0) tally_.begun = departure.now;
   ++tally_.frames;
   if (departure.is_late) ++tally_.late;
   if (departure.arrived_late) ++tally_.arrived_late;
@@ -204,6 +205,9 @@ void LevelCeiling::on_left(const SkipDeparture& departure) {
 void LevelCeiling::judge_tally(RunningTime now) {
   const Tally tally = tally_;
   tally_ = Tally();
+  // Frames that leave all at once have waited for the same thing: how it was
+  // with them says nothing about those that follow.
+  if (2 * (now - tally.begun) < interval_ * static_cast<int>(kJudged)) return;
   find_culprit(tally);
   const double late = share(tally.late, tally.frames);
   is_missing_ = culprit_ != Culprit::kUpstream && late > kManyMisses * target_;

@@ -122,6 +122,7 @@ class LevelCeiling {
  private:
   // Frames that left, up to kJudged.
   struct Tally {
+    RunningTime begun{};
     unsigned frames = 0;
     unsigned late = 0;
     unsigned arrived_late = 0;

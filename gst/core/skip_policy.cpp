@@ -8,6 +8,8 @@ namespace dispatch::core {
 
 namespace {
 
+static_assert(CostModel::kPoints == SlackValue::kPoints);
+
 constexpr double kIntervalGain = 0.1;
 // A level is expected to be done in time when it is as likely as not.
 constexpr double kLikely = 0.5;

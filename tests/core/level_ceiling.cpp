@@ -261,6 +261,15 @@ TEST(LevelCeiling, WithoutBlockingTheStageIsToBlame) {
   EXPECT_EQ(course.sut.culprit(), Culprit::kStage);
 }
 
+TEST(LevelCeiling, ABacklogThatLeavesAtOnceSaysNothing) {
+  Course course;
+  course.look();
+  for (int i = 0; i < 60; ++i)
+    course.sut.on_left({course.now, {}, true, false, false, {}});
+  course.look();
+  EXPECT_EQ(course.sut.state(), State::kNormal);
+}
+
 TEST(LevelCeiling, WhatHelpsIsNotUndone) {
   Course course;
   course.departure.is_late = true;
