@@ -28,6 +28,21 @@ void need(bool is_there, const char* field) {
   if (!is_there) fail(std::string("The stats have no ") + field);
 }
 
+void add_fields(const GstStructure* fields, const std::string& prefix,
+                std::vector<std::pair<std::string, std::string>>& all) {
+  for (gint i = 0; i < gst_structure_n_fields(fields); i++) {
+    const gchar* name =
+        gst_structure_nth_field_name(fields, static_cast<guint>(i));
+    const GValue* value = gst_structure_get_value(fields, name);
+    if (GST_VALUE_HOLDS_STRUCTURE(value)) {
+      add_fields(gst_value_get_structure(value), prefix + name + ".", all);
+      continue;
+    }
+    g_autofree gchar* text = gst_value_serialize(value);
+    all.emplace_back(prefix + name, text != nullptr ? text : "?");
+  }
+}
+
 }  // namespace
 
 Stats::Stats(GstElement* element) {
@@ -56,13 +71,7 @@ std::string Stats::text(const char* field) const {
 
 std::vector<std::pair<std::string, std::string>> Stats::fields() const {
   std::vector<std::pair<std::string, std::string>> all;
-  for (gint i = 0; i < gst_structure_n_fields(stats_); i++) {
-    const gchar* name =
-        gst_structure_nth_field_name(stats_, static_cast<guint>(i));
-    g_autofree gchar* text =
-        gst_value_serialize(gst_structure_get_value(stats_, name));
-    all.emplace_back(name, text != nullptr ? text : "?");
-  }
+  add_fields(stats_, "", all);
   return all;
 }
 

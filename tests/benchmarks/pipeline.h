@@ -34,7 +34,8 @@ class Stats {
   guint64 count(const char* field) const;
   guint number(const char* field) const;
   std::string text(const char* field) const;
-  // All of them, by name, as GStreamer writes values.
+  // All of them, by name, as GStreamer writes values; one inside another as
+  // OUTER.INNER.
   std::vector<std::pair<std::string, std::string>> fields() const;
 
  private:

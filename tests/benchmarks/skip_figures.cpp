@@ -91,6 +91,7 @@ void add_shares(const std::vector<Outcome>& outcomes, SkipFigures& figures) {
 void add_latencies(const std::vector<Departure>& departures,
                    GstClockTime budget, SkipFigures& figures) {
   std::vector<double> latencies_ms;
+  latencies_ms.reserve(departures.size());
   for (const Departure& departure : departures) {
     latencies_ms.push_back(
         static_cast<double>(departure.behind +
