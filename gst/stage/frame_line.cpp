@@ -308,12 +308,16 @@ std::optional<core::Duration> FrameLine::slack_of(
 
 // The time of what is measured for the choice of levels. In a pipeline it is
 // the pipeline's, like the due times: with a clock that does not run by itself,
-// too.
-core::RunningTime FrameLine::level_time() const {
-  const std::optional<core::RunningTime> now =
-      is_in_stage_ ? std::nullopt : time_.now();
-  return now.value_or(
-      core::RunningTime(steady_clock::now().time_since_epoch()));
+// too. Nothing outside PLAYING.
+std::optional<core::RunningTime> FrameLine::measuring_time() const {
+  if (!is_in_stage_) return time_.now();
+  return core::RunningTime(steady_clock::now().time_since_epoch());
+}
+
+// The same, and outside PLAYING the last one that there was.
+core::RunningTime FrameLine::level_time() {
+  level_time_ = measuring_time().value_or(level_time_);
+  return level_time_;
 }
 
 // Whether it goes to a worker, of whom one is idle; else it is lost to the
@@ -338,7 +342,7 @@ void FrameLine::hand_over(LineEntry& entry, std::shared_ptr<Worker> worker,
   bool is_after_gap = false;
   if (entry.verdict)
     is_after_gap =
-        chooser_->on_begun(*worker, entry.record.level, level_time());
+        chooser_->on_begun(*worker, entry.record.level, measuring_time());
   if (entry.kind == LineEntry::Kind::kFrame) --waiting_frames_;
   entry.worker = worker.get();
   entry.record.worker = worker->number();
@@ -359,9 +363,14 @@ void FrameLine::on_finished(const Worker& worker, core::Sequence sequence,
   if (result.copied_buffers != 0)
     sums_.on_copies(result.copied_buffers, result.copied_bytes);
   core::Duration service = result.end - result.start;
-  if (chooser_ != nullptr)
-    service = chooser_->on_finished(worker, !result.outputs.empty(), service,
-                                    level_time());
+  if (chooser_ != nullptr) {
+    // A frame that has left may have been abandoned half-way.
+    const bool is_complete =
+        result.flow == GST_FLOW_OK &&
+        (window_.find(sequence) != nullptr || !result.outputs.empty());
+    service =
+        chooser_->on_finished(worker, is_complete, service, measuring_time());
+  }
   staffing_.on_finished(worker, service, result.end);
   if (LineEntry* entry = window_.find(sequence)) {
     entry->store(result);
@@ -544,7 +553,7 @@ void FrameLine::abandon_head(bool is_overdue) {
   if (head.worker == nullptr) return;
   head.worker->abandon(head.record.sequence);
   if (chooser_ != nullptr && is_overdue)
-    chooser_->on_overrun(*head.worker, level_time());
+    chooser_->on_overrun(*head.worker, measuring_time());
   staffing_.set_aside(*head.worker, is_overdue, steady_clock::now());
   // It may be what the others wait for to choose their caps.
   head.sticky->epoch()->pass_on();

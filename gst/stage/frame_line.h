@@ -155,7 +155,8 @@ class FrameLine {
   bool assign(LineEntry& entry, unsigned& awake);
   bool choose_level(LineEntry& entry);
   std::optional<core::Duration> slack_of(const LineEntry& entry) const;
-  core::RunningTime level_time() const;
+  std::optional<core::RunningTime> measuring_time() const;
+  core::RunningTime level_time();
   LineEntry* oldest_waiting();
   Staffing::Facts staffing_facts(core::MonotonicTime now);
   bool has_earlier_generation() const {
@@ -184,6 +185,7 @@ class FrameLine {
   core::DueTimeInputs due_inputs_;
   bool is_per_stream_ = false;
   LevelChooser* chooser_ = nullptr;
+  core::RunningTime level_time_{};
   bool is_in_stage_ = false;
   bool can_rescue_ = true;
   bool reuses_ = false;

@@ -74,7 +74,7 @@ core::LevelVerdict LevelChooser::choose(std::optional<core::Duration> slack,
 }
 
 bool LevelChooser::on_begun(const Worker& worker, unsigned level,
-                            core::RunningTime now) {
+                            std::optional<core::RunningTime> now) {
   begun_[&worker] = {level, now};
   const bool has_gap = has_gap_.at(level);
   has_gap_[level] = false;
@@ -83,16 +83,16 @@ bool LevelChooser::on_begun(const Worker& worker, unsigned level,
 
 core::Duration LevelChooser::on_finished(const Worker& worker, bool is_complete,
                                          core::Duration service,
-                                         core::RunningTime now) {
+                                         std::optional<core::RunningTime> now) {
   const auto begun = begun_.find(&worker);
   if (begun == begun_.end()) return service;
   const auto [level, at] = begun->second;
   begun_.erase(begun);
   const std::lock_guard lock(costs_->mutex);
-  if (is_complete)
-    policy_.on_measured(level, now - at, now);
-  else
-    policy_.on_overrun(level, now - at, now);
+  if (now && at && is_complete)
+    policy_.on_measured(level, *now - *at, *now);
+  else if (now && at)
+    policy_.on_overrun(level, *now - *at, *now);
   return as_full(level, service);
 }
 
@@ -108,11 +108,12 @@ core::Duration LevelChooser::as_full(unsigned level,
   return std::chrono::duration_cast<core::Duration>(cost * ratio);
 }
 
-void LevelChooser::on_overrun(const Worker& worker, core::RunningTime now) {
+void LevelChooser::on_overrun(const Worker& worker,
+                              std::optional<core::RunningTime> now) {
   const auto begun = begun_.find(&worker);
-  if (begun == begun_.end()) return;
+  if (begun == begun_.end() || !begun->second.at || !now) return;
   const std::lock_guard lock(costs_->mutex);
-  policy_.on_overrun(begun->second.level, now - begun->second.at, now);
+  policy_.on_overrun(begun->second.level, *now - *begun->second.at, *now);
 }
 
 void LevelChooser::on_left(const core::FrameRecord& record,

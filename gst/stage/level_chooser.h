@@ -80,14 +80,17 @@ class LevelChooser {
   core::LevelVerdict choose(std::optional<core::Duration> slack,
                             unsigned workers, core::RunningTime now);
   // `worker` begins with `level`. Whether frames went past that level since it
-  // was last used.
-  bool on_begun(const Worker& worker, unsigned level, core::RunningTime now);
+  // was last used. Here and below no `now`: time stands still, and what it
+  // takes is not measured.
+  bool on_begun(const Worker& worker, unsigned level,
+                std::optional<core::RunningTime> now);
   // It is done. `is_complete`: it was not abandoned half-way. Returns what the
   // full stage would have cost it, as far as is known.
   core::Duration on_finished(const Worker& worker, bool is_complete,
-                             core::Duration service, core::RunningTime now);
+                             core::Duration service,
+                             std::optional<core::RunningTime> now);
   // Its frame left without its result.
-  void on_overrun(const Worker& worker, core::RunningTime now);
+  void on_overrun(const Worker& worker, std::optional<core::RunningTime> now);
   // `verdict`: none if no worker was ever free for it.
   void on_left(const core::FrameRecord& record,
                const std::optional<core::LevelVerdict>& verdict,
@@ -106,7 +109,7 @@ class LevelChooser {
  private:
   struct Begun {
     unsigned level = 0;
-    core::RunningTime at{};
+    std::optional<core::RunningTime> at;
   };
   core::Duration as_full(unsigned level, core::Duration cost) const;
   void note_level(const core::FrameRecord& record,
