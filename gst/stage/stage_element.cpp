@@ -115,10 +115,12 @@ bool StageElement::fail(const std::string& message, const std::string& debug) {
 Problem StageElement::several_workers(const Settings& settings,
                                       const std::string& reason) {
   const unsigned named = std::max(settings.max_workers, settings.min_workers);
-  return {"This stage cannot have " + std::to_string(named) +
-              " workers: " + reason + ".",
-          "Frames depend on earlier ones, so they need one worker: set "
-          "max-workers=1 (or 0). If they do not, set stage-state=none."};
+  const std::string worker = chooses_levels_ ? "helper" : "worker";
+  return {"This stage cannot have " + std::to_string(named) + " " + worker +
+              "s: " + reason + ".",
+          "Frames depend on earlier ones, so they need one " + worker +
+              ": set max-" + worker +
+              "s=1 (or 0). If they do not, set stage-state=none."};
 }
 
 core::StageStateVerdict StageElement::recognise(
@@ -397,7 +399,8 @@ void StageElement::configure(const std::function<void(Settings&)>& change) {
 GstStructure* StageElement::stats(const char* name) const {
   const core::WindowLimits window = dispatcher_->window();
   const Dispatcher::Staff staff = dispatcher_->staff();
-  GstStructure* stats = to_structure(dispatcher_->sums(), name);
+  const core::FrameSums sums = dispatcher_->sums();
+  GstStructure* stats = to_structure(sums, name);
   gst_structure_set(
       stats, "workers", G_TYPE_UINT, staff.active, "parked-workers",
       G_TYPE_UINT, staff.parked, "set-aside-workers", G_TYPE_UINT,
@@ -411,7 +414,7 @@ GstStructure* StageElement::stats(const char* name) const {
       G_TYPE_BOOLEAN, dispatcher_->are_due_times_applied() ? TRUE : FALSE,
       nullptr);
   if (const std::optional<LevelFacts> levels = dispatcher_->levels())
-    add_levels(stats, *levels, dispatcher_->sums());
+    add_levels(stats, *levels, sums);
   return stats;
 }
 

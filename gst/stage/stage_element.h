@@ -127,8 +127,7 @@ class StageElement final : private WorkersHost, private Supervisor::Host {
   void adopt_stage();
   Settings settings_in_force() const;
   bool fail(const std::string& message, const std::string& debug);
-  static Problem several_workers(const Settings& settings,
-                                 const std::string& reason);
+  Problem several_workers(const Settings& settings, const std::string& reason);
   bool check_stage_state(const Settings& settings,
                          const std::vector<core::ElementFacts>& facts);
   core::StageStateVerdict recognise(

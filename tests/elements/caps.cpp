@@ -213,7 +213,7 @@ TEST(Caps, FirstOutputCapsBindAllCopies) {
   constexpr unsigned kWorkers = 3;
   Gate gate;
   Harness sut("max-workers=3 stage=\"gate ! videoconvert\"",
-              {.gate = &gate, .caps = nullptr});
+              {.gate = &gate, .is_apart = true, .caps = nullptr});
   std::atomic<unsigned> asked{0};
   gst_pad_add_probe(
       sut.get()->sinkpad, GST_PAD_PROBE_TYPE_QUERY_DOWNSTREAM,
@@ -255,7 +255,7 @@ TEST(Caps, ReconfigureLetsAllCopiesChooseAgain) {
   constexpr unsigned kWorkers = 2;
   Gate gate;
   Harness sut("max-workers=2 stage=\"gate ! videoconvert\"",
-              {.gate = &gate, .caps = nullptr});
+              {.gate = &gate, .is_apart = true, .caps = nullptr});
   gst_harness_set_caps_str(sut.get(), video_caps("RGB").c_str(),
                            video_caps("I420").c_str());
   const Recording recording(sut.get()->sinkpad);
@@ -280,7 +280,7 @@ TEST(Caps, EachFrameLeavesUnderTheCapsItCameWith) {
   Harness sut(
       "max-workers=3 max-buffers=100 stage=\"gate ! videoflip "
       "method=horizontal-flip\"",
-      {.gate = &gate, .caps = nullptr});
+      {.gate = &gate, .is_apart = true, .caps = nullptr});
   const Recording recording(sut.get()->sinkpad);
   for (std::uint64_t i = 0; i < kFrames; ++i) {
     const int side = i % 4 < 2 ? 8 : 16;
@@ -469,7 +469,8 @@ TEST(Allocation, UpstreamIsAnsweredAfterTheEarlierFramesHaveLeft) {
   } seen;
   Gate gate;
   gate.hold(1);
-  Harness sut("max-workers=2 stage=gate", {.gate = &gate, .caps = kVideoCaps});
+  Harness sut("max-workers=2 stage=gate",
+              {.gate = &gate, .is_apart = true, .caps = kVideoCaps});
   gst_pad_add_probe(
       sut.get()->sinkpad,
       static_cast<GstPadProbeType>(GST_PAD_PROBE_TYPE_BUFFER |
@@ -540,7 +541,7 @@ TEST(Allocation, PoolOfDownstreamGoesToOneCopy) {
   constexpr unsigned kWorkers = 3;
   Gate gate;
   Harness sut("max-workers=3 stage=\"oddstage does=ask-for-pool ! gate\"",
-              {.gate = &gate, .caps = nullptr});
+              {.gate = &gate, .is_apart = true, .caps = nullptr});
   Proposal proposal{.min = 2};
   propose_downstream(sut, proposal);
   gst_harness_set_src_caps_str(sut.get(), kVideoCaps);
@@ -549,8 +550,7 @@ TEST(Allocation, PoolOfDownstreamGoesToOneCopy) {
   EXPECT_EQ(proposal.asked, 1U);
   unsigned pools = 0;
   for (unsigned i = 0; i < kWorkers; ++i) {
-    const MessagePtr answer = sut.messages().wait(GST_MESSAGE_ELEMENT);
-    ASSERT_TRUE(gst_message_has_name(answer.get(), "pool-answer"));
+    const MessagePtr answer = sut.messages().wait_element("pool-answer");
     gboolean has_pool = FALSE;
     guint size = 0;
     gst_structure_get(gst_message_get_structure(answer.get()), "has-pool",
@@ -568,7 +568,7 @@ TEST(Allocation, ASmallPoolDownstreamStopsNothing) {
   constexpr std::uint64_t kFrames = 40;
   Gate gate;
   Harness sut("max-workers=3 stage=\"gate ! videoconvert\"",
-              {.gate = &gate, .caps = nullptr});
+              {.gate = &gate, .is_apart = true, .caps = nullptr});
   Proposal proposal{.min = 3, .max = 3};
   propose_downstream(sut, proposal);
   gst_harness_set_caps_str(sut.get(), video_caps("RGB").c_str(),
@@ -828,7 +828,7 @@ BufferPtr timeless(std::uint64_t number) {
 TEST(Buffers, WithoutTimestampsKeepTheirOrder) {
   Gate gate;
   gate.hold(0);
-  Harness sut("max-workers=3 stage=gate", {.gate = &gate});
+  Harness sut("max-workers=3 stage=gate", {.gate = &gate, .is_apart = true});
   for (std::uint64_t i = 0; i < 8; ++i) sut.push(timeless(i));
   gate.open();
   EXPECT_EQ(sut.pull_numbers(8),
@@ -931,7 +931,7 @@ TEST(PerStream, FramesAreWaitedForAlsoLive) {
   options.gate = &gate;
   Harness sut("stage=gate stage-state=per-stream latency-budget=20000000",
               options);
-  sut.push_range(0, 3);
+  auto pusher = sut.push_in_background(0, 3);
   gate.wait_until_held(0);
   sut.set_time(10 * GST_SECOND);
   gate.open();

@@ -53,7 +53,8 @@ std::string caps_with(int value) {
 TEST(Events, StayBetweenTheirFrames) {
   Gate gate;
   gate.hold(0);
-  Harness sut("stage=gate max-workers=3 max-buffers=20", {.gate = &gate});
+  Harness sut("stage=gate max-workers=3 max-buffers=20",
+              {.gate = &gate, .is_apart = true});
   sut.push(0);
   sut.push_event(custom("plain"));
   sut.push(1);
@@ -153,7 +154,7 @@ TEST(Events, TagsOfTheStageItselfLeaveOnce) {
 TEST(Events, EosDrainsEverything) {
   Gate gate;
   gate.hold_all();
-  Harness sut("stage=gate max-workers=2", {.gate = &gate});
+  Harness sut("stage=gate max-workers=2", {.gate = &gate, .is_apart = true});
   sut.push_range(0, 6);
   sut.push_eos();
   gate.wait_until_holding(2);
@@ -191,7 +192,7 @@ TEST(Events, ANewStreamFollowsAnOldOne) {
 TEST(Events, OutOfBandEventsOvertake) {
   Gate gate;
   gate.hold(0);
-  Harness sut("stage=gate max-workers=1", {.gate = &gate});
+  Harness sut("stage=gate max-workers=1", {.gate = &gate, .is_apart = true});
   sut.push(0);
   gate.wait_until_held(0);
   sut.push_event(gst_event_new_custom(GST_EVENT_CUSTOM_DOWNSTREAM_OOB,
@@ -289,7 +290,7 @@ TEST(Events, ANeedlessReconfigureChangesNothing) {
 TEST(Events, ADrainQueryIsAnsweredAfterTheEarlierFramesHaveLeft) {
   Gate gate;
   gate.hold_all();
-  Harness sut("stage=gate max-workers=2", {.gate = &gate});
+  Harness sut("stage=gate max-workers=2", {.gate = &gate, .is_apart = true});
   std::atomic<int> left_before{-1};
   struct Facts {
     GstHarness* harness;
@@ -321,7 +322,7 @@ TEST(Events, ADrainQueryIsAnsweredAfterTheEarlierFramesHaveLeft) {
 TEST(Events, AFlushEndsTheWaitForADrain) {
   Gate gate;
   gate.hold_all();
-  Harness sut("stage=gate max-workers=1", {.gate = &gate});
+  Harness sut("stage=gate max-workers=1", {.gate = &gate, .is_apart = true});
   std::promise<void> asked;
   gst_pad_add_probe(
       sut.get()->srcpad, GST_PAD_PROBE_TYPE_QUERY_DOWNSTREAM,

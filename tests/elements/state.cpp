@@ -5,6 +5,8 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <iterator>
+#include <sstream>
 
 #include "element_harness.h"
 #include "farewell.h"
@@ -51,7 +53,8 @@ gulong block(GstPad* pad) {
 TEST(Flush, EndsAChainCallThatWaitsForRoom) {
   Gate gate;
   gate.hold(0);
-  Harness sut("stage=gate max-workers=2 max-buffers=1", {.gate = &gate});
+  Harness sut("stage=gate max-workers=2 max-buffers=1",
+              {.gate = &gate, .is_apart = true});
   ChainWatch chain(sut.element());
   auto pusher = sut.push_in_background(0, 2);
   gate.wait_until_held(0);
@@ -68,7 +71,7 @@ TEST(Flush, EndsAChainCallThatWaitsForRoom) {
 TEST(Flush, DoesNotWaitForAStuckStage) {
   Gate gate;
   gate.hold(0);
-  Harness sut("stage=gate max-workers=1", {.gate = &gate});
+  Harness sut("stage=gate max-workers=1", {.gate = &gate, .is_apart = true});
   sut.push_range(0, 3);
   gate.wait_until_held(0);
   sut.flush();  // returns, although the only worker is in frame 0
@@ -88,7 +91,8 @@ TEST(Flush, DoesNotWaitForACopyThatChoosesItsCaps) {
   // Stands in the caps event of the first copy that has one.
   Gate caps;
   caps.hold(0);
-  Harness sut("stage=\"gate at=caps\" max-workers=2", {.gate = &caps});
+  Harness sut("stage=\"gate at=caps\" max-workers=2",
+              {.gate = &caps, .is_apart = true});
   sut.push(0);
   caps.wait_until_held(0);
   sut.flush();
@@ -97,7 +101,7 @@ TEST(Flush, DoesNotWaitForACopyThatChoosesItsCaps) {
 }
 
 TEST(Flush, EndsAPushThatIsBlockedDownstream) {
-  Harness sut("stage=identity max-workers=2 max-buffers=2");
+  Harness sut("stage=identity max-workers=2 max-buffers=2", {.is_apart = true});
   ChainWatch chain(sut.element());
   const PadPtr src(gst_element_get_static_pad(sut.element(), "src"));
   const gulong probe = block(src.get());
@@ -116,7 +120,7 @@ TEST(Flush, EndsAPushThatIsBlockedDownstream) {
 TEST(Flush, IsSeenDownstreamOnceAndBeforeWhatFollows) {
   Gate gate;
   gate.hold(1);
-  Harness sut("stage=gate max-workers=2", {.gate = &gate});
+  Harness sut("stage=gate max-workers=2", {.gate = &gate, .is_apart = true});
   sut.push(0);
   sut.pull();
   sut.push_range(1, 3);
@@ -133,7 +137,7 @@ TEST(Flush, IsSeenDownstreamOnceAndBeforeWhatFollows) {
 TEST(Flush, LeavesNoneOfTheOldFramesToTheStage) {
   Gate gate;
   gate.hold(0);
-  Harness sut("stage=gate max-workers=1", {.gate = &gate});
+  Harness sut("stage=gate max-workers=1", {.gate = &gate, .is_apart = true});
   sut.push_range(0, 4);
   gate.wait_until_held(0);
   sut.flush();
@@ -146,7 +150,7 @@ TEST(Flush, LeavesNoneOfTheOldFramesToTheStage) {
 TEST(Flush, LosesNoStickyEventButTheSegment) {
   Gate gate;
   gate.hold(0);
-  Harness sut("stage=gate max-workers=1", {.gate = &gate});
+  Harness sut("stage=gate max-workers=1", {.gate = &gate, .is_apart = true});
   sut.push(0);
   gate.wait_until_held(0);
   sut.out().wait_for("stream-start");
@@ -289,7 +293,7 @@ TEST(Eos, DrainsOnTwoBranches) {
 TEST(State, NullDoesNotWaitForAStuckStage) {
   Gate gate;
   gate.hold(0);
-  Harness sut("stage=gate max-workers=2", {.gate = &gate});
+  Harness sut("stage=gate max-workers=2", {.gate = &gate, .is_apart = true});
   sut.push(0);
   gate.wait_until_held(0);
   sut.set_state(GST_STATE_NULL);  // while the gate is closed
@@ -300,7 +304,7 @@ TEST(State, NullDoesNotWaitForAStuckStage) {
 TEST(State, AStuckStageIsNotInTheWayOfTheNextRun) {
   Gate gate;
   gate.hold(0);
-  Harness sut("stage=gate max-workers=1", {.gate = &gate});
+  Harness sut("stage=gate max-workers=1", {.gate = &gate, .is_apart = true});
   sut.push(0);
   gate.wait_until_held(0);
   sut.set_state(GST_STATE_NULL);
@@ -318,7 +322,8 @@ TEST(State, AStuckStageIsNotInTheWayOfTheNextRun) {
 TEST(State, NullEndsAChainCallThatWaitsForRoom) {
   Gate gate;
   gate.hold(0);
-  Harness sut("stage=gate max-workers=1 max-buffers=1", {.gate = &gate});
+  Harness sut("stage=gate max-workers=1 max-buffers=1",
+              {.gate = &gate, .is_apart = true});
   ChainWatch chain(sut.element());
   auto pusher = sut.push_in_background(0, 2);
   gate.wait_until_held(0);
@@ -330,7 +335,7 @@ TEST(State, NullEndsAChainCallThatWaitsForRoom) {
 }
 
 TEST(State, NullEndsAPushThatIsBlockedDownstream) {
-  Harness sut("stage=identity max-workers=2");
+  Harness sut("stage=identity max-workers=2", {.is_apart = true});
   const PadPtr src(gst_element_get_static_pad(sut.element(), "src"));
   block(src.get());
   sut.push_range(0, 3);
@@ -342,7 +347,7 @@ TEST(State, NullEndsAPushThatIsBlockedDownstream) {
 TEST(State, NullEndsTheWaitForADrain) {
   Gate gate;
   gate.hold(0);
-  Harness sut("stage=gate max-workers=1", {.gate = &gate});
+  Harness sut("stage=gate max-workers=1", {.gate = &gate, .is_apart = true});
   sut.push(0);
   gate.wait_until_held(0);
   std::promise<void> asked;
@@ -422,8 +427,9 @@ TEST(State, MaxBytesMayChangeWhilePlaying) {
 
 TEST(State, PropertiesRoundTrip) {
   const ElementPtr sut = new_element();
+  const std::string most = in_its_words("max-workers");
   g_object_set(sut.get(), "stage", "identity ! identity",  //
-               "max-workers", 7U,                          //
+               most.c_str(), 7U,                           //
                "latency-budget", guint64{12345678},        //
                "max-buffers", 11U,                         //
                "max-bytes", guint64{1} << 40, nullptr);
@@ -438,7 +444,7 @@ TEST(State, PropertiesRoundTrip) {
   gint state = -1;
   gint policy = -1;
   gint deadlines = -1;
-  g_object_get(sut.get(), "stage", &stage, "max-workers", &workers,
+  g_object_get(sut.get(), "stage", &stage, most.c_str(), &workers,
                "latency-budget", &budget, "max-buffers", &buffers, "max-bytes",
                &bytes, "stage-state", &state, "late-policy", &policy,
                "deadlines", &deadlines, nullptr);
@@ -452,41 +458,53 @@ TEST(State, PropertiesRoundTrip) {
   EXPECT_EQ(deadlines, 1);
 }
 
+// As it is written in a launch line.
+std::string text_of(const GValue* value) {
+  if (G_VALUE_HOLDS_STRING(value)) return g_value_get_string(value);
+  if (G_VALUE_HOLDS_DOUBLE(value)) {
+    std::ostringstream text;
+    text << g_value_get_double(value);
+    return text.str();
+  }
+  g_autofree gchar* text = gst_value_serialize(value);
+  return text;
+}
+
+using Default = std::pair<const char*, std::string>;
+
+// Of those that not every element has.
+std::vector<Default> own_defaults() {
+  if (chooses_levels())
+    return {{"num-levels", "1"},       {"max-helpers", "0"},
+            {"spare-helpers", "-1"},   {"rescue", "true"},
+            {"reuse", "false"},        {"max-consecutive-skips", "0"},
+            {"skip-window", "0/1"},    {"target-miss-rate", "0.01"},
+            {"bypass-utility", "0.2"}, {"reuse-utility", "0.4"},
+            {"current-level", "0"},    {"post-messages", "true"}};
+  return {{"min-workers", "1"},    {"max-workers", "0"},
+          {"spare-workers", "-1"}, {"stall-timeout", "0"},
+          {"restart-limit", "5"},  {"on-exhausted", "error"}};
+}
+
 TEST(State, DefaultsAreWhatTheDocumentsSay) {
   const ElementPtr sut = new_element();
   GObjectClass* klass = G_OBJECT_GET_CLASS(sut.get());
-  for (const auto& [name, text] : std::vector<std::pair<const char*, Lines>>{
-           {"stage", {""}},
-           {"stage-state", {"auto"}},
-           {"min-workers", {"1"}},
-           {"max-workers", {"0"}},
-           {"spare-workers", {"-1"}},
-           {"stall-timeout", {"0"}},
-           {"restart-limit", {"5"}},
-           {"on-exhausted", {"error"}},
-           {"latency-budget", {"18446744073709551615"}},
-           {"late-policy", {"bypass"}},
-           {"deadlines", {"auto"}},
-           {"max-buffers", {"0"}},
-           {"max-bytes", {"0"}}}) {
+  std::vector<Default> defaults{{"stage", ""},
+                                {"stage-state", "auto"},
+                                {"latency-budget", "18446744073709551615"},
+                                {"late-policy", "bypass"},
+                                {"deadlines", "auto"},
+                                {"max-buffers", "0"},
+                                {"max-bytes", "0"}};
+  std::ranges::copy(own_defaults(), std::back_inserter(defaults));
+  for (const auto& [name, text] : defaults) {
     GValue value = G_VALUE_INIT;
     GParamSpec* spec = g_object_class_find_property(klass, name);
     ASSERT_NE(spec, nullptr) << name;
     g_value_init(&value, spec->value_type);
     g_object_get_property(G_OBJECT(sut.get()), name, &value);
-    GValue as_text = G_VALUE_INIT;
-    g_value_init(&as_text, G_TYPE_STRING);
-    if (G_IS_PARAM_SPEC_ENUM(spec)) {
-      g_value_set_string(&as_text,
-                         g_enum_get_value(G_PARAM_SPEC_ENUM(spec)->enum_class,
-                                          g_value_get_enum(&value))
-                             ->value_nick);
-    } else {
-      g_value_transform(&value, &as_text);
-    }
-    EXPECT_EQ(g_value_get_string(&as_text), text[0]) << name;
+    EXPECT_EQ(text_of(&value), text) << name;
     g_value_unset(&value);
-    g_value_unset(&as_text);
   }
 }
 
@@ -512,33 +530,53 @@ TEST_P(Property, SaysItsUnitAndWhenItMayChange) {
   EXPECT_EQ(spec->flags & kMutable, GetParam().mutable_in);
 }
 
-INSTANTIATE_TEST_SUITE_P(
-    All, Property,
-    testing::Values(
-        Shown{"stage", "launch description", GST_PARAM_MUTABLE_PLAYING},
-        Shown{"stage-state", "state", GST_PARAM_MUTABLE_READY},
-        Shown{"min-workers", "Workers that there are", GST_PARAM_MUTABLE_READY},
-        Shown{"max-workers", "workers that work at a time",
-              GST_PARAM_MUTABLE_READY},
-        Shown{"spare-workers", "Workers that are kept",
-              GST_PARAM_MUTABLE_PLAYING},
-        Shown{"stall-timeout", "nanoseconds", GST_PARAM_MUTABLE_PLAYING},
-        Shown{"restart-limit", "How many workers", GST_PARAM_MUTABLE_PLAYING},
-        Shown{"on-exhausted", "restart-limit", GST_PARAM_MUTABLE_PLAYING},
-        Shown{"latency-budget", "nanoseconds", GST_PARAM_MUTABLE_PLAYING},
-        Shown{"late-policy", "due time", GST_PARAM_MUTABLE_PLAYING},
-        Shown{"deadlines", "due times", GST_PARAM_MUTABLE_PLAYING},
-        Shown{"max-buffers", "frames", GST_PARAM_MUTABLE_PLAYING},
-        // Of shared memory it is promised before it is needed.
-        Shown{"max-bytes", "bytes",
-              has_threads() ? GST_PARAM_MUTABLE_PLAYING
-                            : GST_PARAM_MUTABLE_READY},
-        Shown{"stats", "frames", 0}),
-    [](const auto& shown) {
-      std::string name = shown.param.name;
-      std::replace(name.begin(), name.end(), '-', '_');
-      return name;
-    });
+std::vector<Shown> own_properties() {
+  if (chooses_levels())
+    return {
+        {"stage", "launch description", GST_PARAM_MUTABLE_READY},
+        {"num-levels", "Levels", GST_PARAM_MUTABLE_READY},
+        {"max-helpers", "helper threads", GST_PARAM_MUTABLE_READY},
+        {"spare-helpers", "Helpers that are kept", GST_PARAM_MUTABLE_PLAYING},
+        {"rescue", "due", GST_PARAM_MUTABLE_READY},
+        {"reuse", "last result", GST_PARAM_MUTABLE_READY},
+        {"max-consecutive-skips", "frames", GST_PARAM_MUTABLE_READY},
+        {"skip-window", "frames", GST_PARAM_MUTABLE_READY},
+        {"target-miss-rate", "share", GST_PARAM_MUTABLE_READY},
+        {"bypass-utility", "compared with 1", GST_PARAM_MUTABLE_READY},
+        {"reuse-utility", "worth", GST_PARAM_MUTABLE_READY},
+        {"current-level", "left last", 0},
+        {"post-messages", "level-changed", GST_PARAM_MUTABLE_PLAYING}};
+  return {
+      {"stage", "launch description", GST_PARAM_MUTABLE_PLAYING},
+      {"min-workers", "Workers that there are", GST_PARAM_MUTABLE_READY},
+      {"max-workers", "workers that work at a time", GST_PARAM_MUTABLE_READY},
+      {"spare-workers", "Workers that are kept", GST_PARAM_MUTABLE_PLAYING},
+      {"stall-timeout", "nanoseconds", GST_PARAM_MUTABLE_PLAYING},
+      {"restart-limit", "How many workers", GST_PARAM_MUTABLE_PLAYING},
+      {"on-exhausted", "restart-limit", GST_PARAM_MUTABLE_PLAYING}};
+}
+
+std::vector<Shown> all_properties() {
+  std::vector<Shown> all{
+      {"stage-state", "state", GST_PARAM_MUTABLE_READY},
+      {"latency-budget", "nanoseconds", GST_PARAM_MUTABLE_PLAYING},
+      {"late-policy", "due time", GST_PARAM_MUTABLE_PLAYING},
+      {"deadlines", "due times", GST_PARAM_MUTABLE_PLAYING},
+      {"max-buffers", "frames", GST_PARAM_MUTABLE_PLAYING},
+      // Of shared memory it is promised before it is needed.
+      {"max-bytes", "bytes",
+       has_threads() ? GST_PARAM_MUTABLE_PLAYING : GST_PARAM_MUTABLE_READY},
+      {"stats", "frames", 0}};
+  std::ranges::copy(own_properties(), std::back_inserter(all));
+  return all;
+}
+
+INSTANTIATE_TEST_SUITE_P(All, Property, testing::ValuesIn(all_properties()),
+                         [](const auto& shown) {
+                           std::string name = shown.param.name;
+                           std::replace(name.begin(), name.end(), '-', '_');
+                           return name;
+                         });
 
 }  // namespace
 }  // namespace dispatch::test

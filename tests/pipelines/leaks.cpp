@@ -90,7 +90,7 @@ void seek() {
 void flush_with_copies_busy() {
   Gate gate;
   gate.hold_all();
-  Harness sut("max-workers=2 stage=gate", {.gate = &gate});
+  Harness sut("max-workers=2 stage=gate", {.gate = &gate, .is_apart = true});
   sut.push_range(0, 4);
   gate.wait_until_holding(1);
   sut.flush();
@@ -145,7 +145,7 @@ void stop_while_stuck() {
   {
     Gate gate;
     gate.hold_all();
-    HarnessOptions options{.gate = &gate};
+    HarnessOptions options{.gate = &gate, .is_apart = true};
     if (has_threads())
       options.prepare = [&](GstElement* element) {
         g_signal_connect(element, "stage-setup",

@@ -111,9 +111,10 @@ Stats::Stats(GstElement* element) : structure_(nullptr, gst_structure_free) {
 std::uint64_t Stats::operator[](const std::string& field) const {
   const GstStructure* from = structure_.get();
   std::string name = field;
-  if (name.starts_with("causes.")) {
-    from = gst_value_get_structure(gst_structure_get_value(from, "causes"));
-    name = name.substr(7);
+  if (const std::size_t dot = field.find('.'); dot != std::string::npos) {
+    from = gst_value_get_structure(
+        gst_structure_get_value(from, field.substr(0, dot).c_str()));
+    name = field.substr(dot + 1);
   }
   const GValue* value = gst_structure_get_value(from, name.c_str());
   if (value == nullptr) give_up(("stats field " + field).c_str());
@@ -128,10 +129,13 @@ bool Stats::reconciles() const {
   std::uint64_t causes = 0;
   for (const char* cause :
        {"overdue-waiting", "overdue-running", "arrived-late", "flush", "stop",
-        "downstream", "stage-error", "stalled", "worker-lost", "no-workers"})
+        "downstream", "stage-error", "stalled", "worker-lost", "no-workers",
+        "predicted-late", "spared", "ceiling"})
     causes += s[std::string("causes.") + cause];
+  const std::uint64_t full =
+      chooses_levels() ? s["levels.level0"] : s["applied"];
   return s["frames-in"] == s["applied"] + passed + s["in-flight"] &&
-         causes == passed;
+         causes == passed + s["applied"] - full;
 }
 
 // ---- Messages --------------------------------------------------------------
@@ -314,7 +318,9 @@ Harness::Harness(const std::string& properties, HarnessOptions options) {
       GST_STATE_CHANGE_FAILURE)
     give_up(messages_->text(messages_->wait(GST_MESSAGE_ERROR).get()).c_str());
   harness_ = gst_harness_new_empty();
-  gst_harness_set_live(harness_, options.is_live ? TRUE : FALSE);
+  const bool is_live =
+      options.is_live || (options.is_apart && chooses_levels());
+  gst_harness_set_live(harness_, is_live ? TRUE : FALSE);
   gst_harness_set_upstream_latency(harness_, options.upstream_latency);
   gst_harness_add_element_full(harness_, element, &source_template, "sink",
                                &sink_template, "src");

@@ -68,10 +68,11 @@ unsigned workers_of(GstElement* element);
 class Stats {
  public:
   explicit Stats(GstElement* element);  // (transfer none)
-  // A field, or "causes.NAME"; no such field ends the program.
+  // A field, or one of a structure: "causes.NAME", "levels.NAME"; no such field
+  // ends the program.
   std::uint64_t operator[](const std::string& field) const;
   // frames-in = applied + bypassed + repeated + dropped + in-flight, and the
-  // causes add up to the frames that did not get the stage.
+  // causes add up to the frames that did not get the full stage.
   bool reconciles() const;
 
  private:
@@ -139,6 +140,10 @@ class Transcript {
 struct HarnessOptions {
   // The elements `gate` of the stage.
   Gate* gate = nullptr;
+  // The workers have threads of their own, and may be several, also in an
+  // element that runs its stage in the streaming thread while nothing can be
+  // due: there frames have due times then, which are never reached.
+  bool is_apart = false;
   // Before the element starts: settings, signals to connect.
   std::function<void(GstElement*)> prepare;
   // What the LATENCY query upstream says.

@@ -24,11 +24,14 @@ bool has_threads() { return element_under_test() != "shmdispatch"; }
 
 bool chooses_levels() { return element_under_test() == "adaptiveskip"; }
 
+std::string in_its_words(const std::string& text) {
+  if (!chooses_levels()) return text;
+  return std::regex_replace(text, std::regex("workers"), "helpers");
+}
+
 std::string under_test(const std::string& properties) {
   if (chooses_levels())
-    return element_under_test() + " " +
-           std::regex_replace(properties, std::regex("(max|spare)-workers="),
-                              "$1-helpers=");
+    return element_under_test() + " " + in_its_words(properties);
   constexpr std::string_view kMax = "max-workers=";
   std::string fixed;
   const std::size_t place = properties.find(kMax);

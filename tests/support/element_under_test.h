@@ -27,6 +27,9 @@ bool chooses_levels();
 // from the start: what is tested with several workers does not depend on when
 // they come.
 std::string under_test(const std::string& properties);
+// The same text about workerpool in the words of the element under test, which
+// may call its workers helpers.
+std::string in_its_words(const std::string& text);
 
 // For main(): takes the option out of the arguments.
 void read_element_under_test(int& argc, char** argv);
@@ -38,3 +41,9 @@ void read_element_under_test(int& argc, char** argv);
 #define ONLY_THREADS(reason)          \
   if (!dispatch::test::has_threads()) \
   GTEST_SKIP() << "only with threads: " reason
+
+// At the beginning of a test that is not true of an element that chooses
+// levels, for `reason`.
+#define NOT_WITH_LEVELS(reason)         \
+  if (dispatch::test::chooses_levels()) \
+  GTEST_SKIP() << "not where levels are chosen: " reason
