@@ -83,6 +83,12 @@ void keep_common_metas(GstQuery* query, GstQuery* other) {
   }
 }
 
+// What `copy` may give; null: what downstream takes.
+CapsPtr choice(const Epoch& epoch, const void* copy) {
+  CapsPtr required = epoch.required(copy);
+  return required ? std::move(required) : share(epoch.allowed());
+}
+
 GstCaps* caps_of(GstQuery* allocation) {
   GstCaps* caps = nullptr;
   gst_query_parse_allocation(allocation, &caps, nullptr);
@@ -255,6 +261,9 @@ void Negotiation::set_ordered_query(std::weak_ptr<OrderedQuery> ordered) {
 
 void Negotiation::pin(Epoch& epoch, GstPad* stage_src) {
   if (!epoch.wants_pin() || epoch.caps() == nullptr) return;
+  if (epoch.allowed() != nullptr &&
+      !gst_caps_is_subset(epoch.caps(), epoch.allowed()))
+    return;
   g_autoptr(GstCaps) possible = gst_pad_query_caps(stage_src, epoch.caps());
   g_autoptr(GstCaps) wanted = gst_pad_peer_query_caps(src_.get(), epoch.caps());
   if (gst_caps_is_subset(epoch.caps(), possible) &&
@@ -264,7 +273,7 @@ void Negotiation::pin(Epoch& epoch, GstPad* stage_src) {
 
 bool Negotiation::caps_at_output(const Epoch& epoch, const void* copy,
                                  GstQuery* query) {
-  const CapsPtr required = epoch.required(copy);
+  const CapsPtr required = choice(epoch, copy);
   if (!required) return query_downstream(query);
   GstCaps* filter = nullptr;
   gst_query_parse_caps(query, &filter);
@@ -278,7 +287,7 @@ bool Negotiation::caps_at_output(const Epoch& epoch, const void* copy,
 
 bool Negotiation::accept_caps_at_output(const Epoch& epoch, const void* copy,
                                         GstQuery* query) {
-  const CapsPtr required = epoch.required(copy);
+  const CapsPtr required = choice(epoch, copy);
   if (!required) return query_downstream(query);
   GstCaps* caps = nullptr;
   gst_query_parse_accept_caps(query, &caps);

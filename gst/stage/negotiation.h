@@ -20,6 +20,7 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <utility>
 
 #include "core/frame_record.h"
 #include "stage/frame.h"
@@ -34,12 +35,15 @@ class Epoch {
  public:
   // `caps` (transfer none) (nullable): the input caps. `pin`: the stage's
   // output caps are to be the input caps if stage and downstream take them.
-  Epoch(GstCaps* caps, bool pin) : caps_(share(caps)), pin_(pin) {}
+  // `allowed`: what all levels of a copy can give; null: there is only one.
+  Epoch(GstCaps* caps, bool pin, CapsPtr allowed = nullptr)
+      : caps_(share(caps)), pin_(pin), allowed_(std::move(allowed)) {}
   virtual ~Epoch() = default;
   Epoch(const Epoch&) = delete;
   Epoch& operator=(const Epoch&) = delete;
 
-  GstCaps* caps() const { return caps_.get(); }  // (transfer none)
+  GstCaps* caps() const { return caps_.get(); }        // (transfer none)
+  GstCaps* allowed() const { return allowed_.get(); }  // (transfer none)
 
   // A copy begins its first frame of this epoch. Blocks while another one
   // negotiates. False: interrupted.
@@ -96,6 +100,7 @@ class Epoch {
   enum class Gate { kFree, kHeld, kOpen };
   const CapsPtr caps_;
   const bool pin_;
+  const CapsPtr allowed_;
   mutable std::mutex mutex_;
   std::condition_variable changed_;
   Gate gate_ = Gate::kFree;

@@ -479,7 +479,8 @@ void StageElement::open_epoch(GstCaps* caps) {
   const bool pin =
       settings().late_policy == core::LatePolicy::kBypass && !is_per_stream_ &&
       (is_in_stage_ || core::due_times_apply(account_.due_inputs()));
-  sticky_ = sticky_->in_epoch(std::make_shared<Epoch>(caps, pin));
+  sticky_ = sticky_->in_epoch(
+      std::make_shared<Epoch>(caps, pin, workers_->common_output(caps)));
 }
 
 void StageElement::refresh_budget() {

@@ -34,25 +34,20 @@ bool is_copy_of(const std::string& name, unsigned number) {
 bool ask_levels(const ThreadWorker& worker, GstQuery* query,
                 GstPad* (*pad_of)(const StageCopy&)) {
   if (!gst_pad_peer_query(pad_of(worker.full()), query)) return false;
-  const bool is_caps = GST_QUERY_TYPE(query) == GST_QUERY_CAPS;
-  if (!is_caps && GST_QUERY_TYPE(query) != GST_QUERY_ACCEPT_CAPS) return true;
+  if (GST_QUERY_TYPE(query) != GST_QUERY_CAPS) return true;
   for (const auto& copy : worker.copies()) {
     if (copy.get() == &worker.full()) continue;
     const QueryPtr other(gst_query_copy(query));
     if (!gst_pad_peer_query(pad_of(*copy), other.get())) return false;
-    if (!is_caps) {
-      gboolean is_accepted = FALSE;
-      gst_query_parse_accept_caps_result(other.get(), &is_accepted);
-      if (!is_accepted) gst_query_set_accept_caps_result(query, FALSE);
-      continue;
-    }
     GstCaps* ours = nullptr;
     GstCaps* theirs = nullptr;
     gst_query_parse_caps_result(query, &ours);
     gst_query_parse_caps_result(other.get(), &theirs);
     const CapsPtr common(
         gst_caps_intersect_full(ours, theirs, GST_CAPS_INTERSECT_FIRST));
-    gst_query_set_caps_result(query, common.get());
+    // Caps that not all levels take are refused when they come, with the level.
+    if (!gst_caps_is_empty(common.get()))
+      gst_query_set_caps_result(query, common.get());
   }
   return true;
 }
@@ -64,8 +59,8 @@ std::string to_text(GstCaps* caps) {
 
 // Frames of one stream get one level or another: what leaves must have the same
 // caps whichever it was. `input`: the caps of what comes.
-std::optional<Problem> check_levels_agree(const ThreadWorker& worker,
-                                          GstCaps* input) {
+std::variant<CapsPtr, Problem> agree_on_output(const ThreadWorker& worker,
+                                               GstCaps* input) {
   CapsPtr common;
   for (unsigned level = 0; level < worker.copies().size(); ++level) {
     StageCopy& copy = *worker.copies()[level];
@@ -88,7 +83,7 @@ std::optional<Problem> check_levels_agree(const ThreadWorker& worker,
                      "All levels have to give the same caps: end each of them "
                      "with a converter and the caps that you want."};
   }
-  return std::nullopt;
+  return common;
 }
 
 }  // namespace
@@ -286,7 +281,17 @@ std::vector<std::shared_ptr<Worker>> ThreadWorkers::all() const {
 std::optional<Problem> ThreadWorkers::on_caps(GstCaps* caps) {
   const std::shared_ptr<ThreadWorker> worker = front();
   if (!worker || levels_.size() == 1) return std::nullopt;
-  return check_levels_agree(*worker, caps);
+  auto agreed = agree_on_output(*worker, caps);
+  if (auto* problem = std::get_if<Problem>(&agreed)) return std::move(*problem);
+  return std::nullopt;
+}
+
+CapsPtr ThreadWorkers::common_output(GstCaps* input) {
+  const std::shared_ptr<ThreadWorker> worker = front();
+  if (!worker || levels_.size() == 1 || input == nullptr) return nullptr;
+  auto agreed = agree_on_output(*worker, input);
+  auto* common = std::get_if<CapsPtr>(&agreed);
+  return common != nullptr ? std::move(*common) : nullptr;
 }
 
 void ThreadWorkers::relearn() {

@@ -47,6 +47,7 @@ class ThreadWorkers final : public Workers {
   unsigned count() const override;
   std::vector<std::shared_ptr<Worker>> all() const override;
   std::optional<Problem> on_caps(GstCaps* caps) override;
+  CapsPtr common_output(GstCaps* input) override;
   void relearn() override;
 
   bool query_input(GstQuery* query) const override;

@@ -136,6 +136,9 @@ class Workers {
   // New input caps: whether the workers can take such memory, and are to learn
   // anew what the stage does with it.
   virtual std::optional<Problem> on_caps(GstCaps* caps) = 0;
+  // The caps that all levels of a copy can give for `input`; null: there is
+  // only one level, which may give what it can.
+  virtual CapsPtr common_output(GstCaps* input) { return nullptr; }
   // The stage is to choose anew.
   virtual void relearn() {}
 
