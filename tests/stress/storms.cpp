@@ -49,12 +49,14 @@ GstFlowReturn push_until_stopped(Harness& sut) {
 struct Stage {
   const char* name;
   const char* properties;
+  bool is_apart = true;  // see HarnessOptions
 };
 
 class Storm : public testing::TestWithParam<Stage> {};
 
 TEST_P(Storm, OfStatesAgainstAPusher) {
-  Harness sut(GetParam().properties, {.caps = nullptr});
+  Harness sut(GetParam().properties,
+              {.is_apart = GetParam().is_apart, .caps = nullptr});
   Random random(1);
   for (int round = rounds_of_starts(1500); round > 0; --round) {
     sut.set_state(GST_STATE_PLAYING);
@@ -80,7 +82,8 @@ TEST_P(Storm, OfStatesAgainstAPusher) {
 }
 
 TEST_P(Storm, OfFlushesAgainstAPusher) {
-  Harness sut(GetParam().properties, {.caps = kVideoCaps});
+  Harness sut(GetParam().properties,
+              {.is_apart = GetParam().is_apart, .caps = kVideoCaps});
   GstPad* source = sut.get()->srcpad;
   std::atomic<bool> is_over{false};
   std::atomic<unsigned> wrong{0};
@@ -124,7 +127,8 @@ TEST_P(Storm, OfFlushesAgainstAPusher) {
 }
 
 TEST_P(Storm, OfPropertiesAndEventsAgainstAPusher) {
-  Harness sut(GetParam().properties, {.caps = kVideoCaps});
+  Harness sut(GetParam().properties,
+              {.is_apart = GetParam().is_apart, .caps = kVideoCaps});
   std::atomic<bool> is_over{false};
   auto meddler = std::async(std::launch::async, [&] {
     Random random(3);
@@ -164,13 +168,23 @@ TEST_P(Storm, OfPropertiesAndEventsAgainstAPusher) {
   meddler.get();
 }
 
-INSTANTIATE_TEST_SUITE_P(
-    With, Storm,
-    testing::Values(
-        Stage{"OneWorker", "stage=\"" SLOW "\" max-workers=1 max-buffers=2"},
-        Stage{"FourWorkers", "stage=\"" SLOW "\" max-workers=4"},
-        Stage{"ARealStage", "stage=\"videoconvert ! " SLOW "\" max-workers=3"}),
-    [](const auto& stage) { return std::string(stage.param.name); });
+std::vector<Stage> stages() {
+  std::vector<Stage> all{
+      {"OneWorker", "stage=\"" SLOW "\" max-workers=1 max-buffers=2"},
+      {"FourWorkers", "stage=\"" SLOW "\" max-workers=4"},
+      {"ARealStage", "stage=\"videoconvert ! " SLOW "\" max-workers=3"}};
+  if (!chooses_levels()) return all;
+  all.push_back({"TheStreamingThread", "stage=\"" SLOW "\" max-buffers=2",
+                 /*is_apart=*/false});
+  all.push_back({"ALadder", "num-levels=2 level0::stage=\"" SLOW
+                            "\" level1::stage=identity max-workers=2"});
+  return all;
+}
+
+INSTANTIATE_TEST_SUITE_P(With, Storm, testing::ValuesIn(stages()),
+                         [](const auto& stage) {
+                           return std::string(stage.param.name);
+                         });
 
 // A stage that asks downstream before it says its caps must not make an older
 // frame wait for a younger one.
@@ -236,7 +250,7 @@ TEST(Storms, OfInstances) {
     threads.push_back(std::async(std::launch::async, [seed] {
       Random random(seed);
       for (int round = rounds_of_starts(200); round > 0; --round) {
-        Harness sut("stage=identity max-workers=2");
+        Harness sut("stage=identity max-workers=2", {.is_apart = true});
         const std::uint64_t count = random.below(30);
         if (sut.push_range(0, count) != GST_FLOW_OK) return false;
         // Every other one dies with frames inside.
