@@ -332,6 +332,9 @@ bool FrameLine::choose_level(LineEntry& entry) {
   entry.record.level = entry.verdict->level.value_or(0);
   entry.record.cause = cause_of(*entry.verdict);
   if (entry.verdict->level) return true;
+  // Whatever the stage costs; and upstream is to be blamed.
+  if (entry.slack_at_arrival <= core::kReleaseAhead)
+    entry.record.cause = core::Cause::kArrivedLate;
   lose(entry, entry.record.cause);
   return false;
 }
