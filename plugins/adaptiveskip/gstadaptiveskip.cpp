@@ -373,7 +373,7 @@ static void install_level_properties(GObjectClass* klass) {
           "comes and for a helper that hangs; each needs the memory of all "
           "levels. Without one, frames leave by late-policy for as long as the "
           "stage takes to start (-1 = automatic: one while frames can be "
-          "rescued)",
+          "rescued, none with max-helpers=1)",
           stage::StageElement::kAutomaticSpares, G_MAXINT,
           stage::StageElement::kAutomaticSpares, stage::kMutablePlaying));
   g_object_class_install_property(
@@ -430,9 +430,8 @@ static void install_law_properties(GObjectClass* klass) {
       klass, PROP_TARGET_MISS_RATE,
       g_param_spec_double(
           "target-miss-rate", "Target miss rate",
-          "The share of the frames that may miss their due time, or be rescued "
-          "from a stage that was begun in vain; more of them make the choice "
-          "more careful, fewer less",
+          "The share of the frames that may leave late; more of them make the "
+          "choice more careful, fewer less",
           0, 1, defaults.target_miss_rate, stage::kMutableReady));
   g_object_class_install_property(
       klass, PROP_CURRENT_LEVEL,
