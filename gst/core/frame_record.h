@@ -67,7 +67,7 @@ struct FrameRecord {
   std::optional<RunningTime> due;
   std::optional<unsigned> worker;
   unsigned level = 0;  // that the worker was given: 0 is the full stage
-  // How long downstream kept the output with the one before.
+  // If it is late: how long downstream kept the output with the one before.
   Duration blocked{};
   Action action = Action::kDropped;
   Cause cause = Cause::kNone;

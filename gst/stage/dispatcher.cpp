@@ -85,7 +85,7 @@ void Dispatcher::set_has_threads(bool has_threads) {
 
 void Dispatcher::on_caps() {
   const Section section(wakes_);
-  if (chooser_) chooser_->on_caps();
+  line_.on_caps();
 }
 
 core::Duration Dispatcher::on_qos(core::RunningTime r, core::Duration jitter) {

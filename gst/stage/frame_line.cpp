@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 #include "stage/frame_line.h"
 
+#include <algorithm>
+#include <iterator>
 #include <utility>
 
 #include "stage/due_time_meta.h"
@@ -60,6 +62,10 @@ void FrameLine::set_per_stream(bool is_per_stream) {
 void FrameLine::start() {
   sums_ = core::FrameSums();
   transit_.reset();
+  last_applied_ = 0;
+  late_result_.reset();
+  level_time_ = {};
+  level_time_skew_ = {};
   flow_ = GST_FLOW_OK;
   is_stopped_ = is_flushing_ = is_per_stream_ = false;
   awaits_key_unit_ = earlier_awaits_key_unit_ = has_asked_key_unit_ = false;
@@ -86,6 +92,8 @@ std::vector<EventPtr> FrameLine::finish_flush() {
         entry.kind == LineEntry::Kind::kEvent)
       events.push_back(std::move(entry.event));
   discard_all(core::Cause::kFlush);
+  late_result_.reset();
+  transit_.reset();  // running time begins anew
   awaits_key_unit_ = earlier_awaits_key_unit_ = has_asked_key_unit_ = false;
   flow_ = GST_FLOW_OK;
   is_flushing_ = false;
@@ -308,15 +316,21 @@ std::optional<core::Duration> FrameLine::slack_of(
 
 // The time of what is measured for the choice of levels. In a pipeline it is
 // the pipeline's, like the due times: with a clock that does not run by itself,
-// too. Nothing outside PLAYING.
-std::optional<core::RunningTime> FrameLine::measuring_time() const {
-  if (!is_in_stage_) return time_.now();
-  return core::RunningTime(steady_clock::now().time_since_epoch());
+// too. Running time begins anew with a flushing seek; this one goes on from
+// where it was. Nothing outside PLAYING.
+std::optional<core::RunningTime> FrameLine::measuring_time() {
+  const std::optional<core::RunningTime> now =
+      is_in_stage_ ? core::RunningTime(steady_clock::now().time_since_epoch())
+                   : time_.now();
+  if (!now) return std::nullopt;
+  level_time_skew_ = std::max(level_time_skew_, level_time_ - *now);
+  level_time_ = *now + level_time_skew_;
+  return level_time_;
 }
 
 // The same, and outside PLAYING the last one that there was.
 core::RunningTime FrameLine::level_time() {
-  level_time_ = measuring_time().value_or(level_time_);
+  measuring_time();
   return level_time_;
 }
 
@@ -328,13 +342,15 @@ bool FrameLine::choose_level(LineEntry& entry) {
     return true;
   entry.slack = slack_of(entry);
   entry.verdict =
-      chooser_->choose(entry.slack, workers_.active_count(), level_time());
+      chooser_->choose(entry.slack, workers_.active_count(),
+                       policy_ != core::LatePolicy::kWait, level_time());
   entry.record.level = entry.verdict->level.value_or(0);
   entry.record.cause = cause_of(*entry.verdict);
   if (entry.verdict->level) return true;
   // Whatever the stage costs; and upstream is to be blamed.
   if (entry.slack_at_arrival <= core::kReleaseAhead)
     entry.record.cause = core::Cause::kArrivedLate;
+  pass_on_prelude(entry);
   lose(entry, entry.record.cause);
   return false;
 }
@@ -383,9 +399,26 @@ void FrameLine::on_finished(const Worker& worker, core::Sequence sequence,
       wakes_.wake_output();
   } else if (sequence >= first_after_flush_) {
     sums_.on_late_result();
+    if (reuses_) keep_late_result(sequence, result.outputs);
   }
   assign(/*awake=*/1);
   review(result.end);
+}
+
+void FrameLine::on_caps() {
+  // What is under way has the old ones.
+  last_applied_ = window_.next();
+  late_result_.reset();
+  if (chooser_ != nullptr) chooser_->on_caps();
+}
+
+// Too late for its frame, but newer than what has been shown.
+void FrameLine::keep_late_result(core::Sequence sequence, Outputs& outputs) {
+  if (sequence < last_applied_ || outputs.empty() ||
+      !GST_IS_BUFFER(outputs.back().get()))
+    return;
+  last_applied_ = sequence;
+  late_result_.reset(GST_BUFFER_CAST(outputs.back().release()));
 }
 
 // So many younger results are there that it has to be judged again.
@@ -509,7 +542,7 @@ bool FrameLine::give_up() {
 
 std::optional<core::RunningTime> FrameLine::due_of(
     const LineEntry& entry) const {
-  if (!entry.running_time) return std::nullopt;
+  if (!entry.running_time || is_in_stage_) return std::nullopt;
   return core::decide_due_time(*entry.running_time, due_inputs_);
 }
 
@@ -540,6 +573,7 @@ void FrameLine::pop() {
     if (head.is_done) --done_frames_;
     if (!head.is_taken && !head.is_lost()) --waiting_frames_;
     bytes_in_flight_ -= head.bytes;
+    pass_on_prelude(window_.front());
     if (has_much_room()) wakes_.wake_submitter();
   }
   window_.pop_front();
@@ -548,6 +582,22 @@ void FrameLine::pop() {
   if (const LineEntry* next = oldest_waiting();
       next != nullptr && next->kind == LineEntry::Kind::kStageQuestion)
     assign();
+}
+
+// Events for the stage in front of a frame that no worker got: the next one
+// takes them along.
+void FrameLine::pass_on_prelude(LineEntry& entry) {
+  if (entry.prelude.empty()) return;
+  std::vector<EventPtr>* next = &prelude_;
+  for (core::Sequence s = entry.record.sequence + 1; s != window_.next(); ++s) {
+    LineEntry& later = *window_.find(s);
+    if (later.kind != LineEntry::Kind::kFrame || later.is_taken) continue;
+    next = &later.prelude;
+    break;
+  }
+  next->insert(next->begin(), std::make_move_iterator(entry.prelude.begin()),
+               std::make_move_iterator(entry.prelude.end()));
+  entry.prelude.clear();
 }
 
 void FrameLine::abandon_head(bool is_overdue) {
@@ -580,6 +630,10 @@ void FrameLine::account(const core::FrameRecord& record, GstFlowReturn flow,
   sums_.on_departure(record);
   if (record.running_time && record.left)
     transit_.on_departure(*record.running_time, *record.left);
+  if (record.action == core::Action::kApplied) {
+    last_applied_ = std::max(last_applied_, record.sequence);
+    late_result_.reset();
+  }
   if (chooser_ != nullptr && !is_per_stream_)
     chooser_->on_left(record, choice.verdict, choice.slack, level_time());
   if (record.cause == core::Cause::kOverdueWaiting ||

@@ -58,6 +58,9 @@ class FrameLine {
   // The last result is shown again instead of a bypass.
   void set_reuse(bool reuses) { reuses_ = reuses; }
   bool reuses() const { return reuses_; }
+  // A result that came after its frame had left, if it is the newest one: to be
+  // shown in place of a later frame. Once.
+  BufferPtr take_late_result() { return std::move(late_result_); }
   // Of levels the bus is told.
   void set_tells_levels(bool tells) { tells_levels_ = tells; }
   bool tells_levels() const { return tells_levels_; }
@@ -91,6 +94,9 @@ class FrameLine {
   core::Sequence add_stage_question(
       StageQuestion& question, GstQuery* query,
       const std::shared_ptr<const StickyState>& sticky);
+
+  // Frames with other caps follow.
+  void on_caps();
 
   // Through the workers.
   void on_finished(const Worker& worker, core::Sequence sequence,
@@ -155,7 +161,7 @@ class FrameLine {
   bool assign(LineEntry& entry, unsigned& awake);
   bool choose_level(LineEntry& entry);
   std::optional<core::Duration> slack_of(const LineEntry& entry) const;
-  std::optional<core::RunningTime> measuring_time() const;
+  std::optional<core::RunningTime> measuring_time();
   core::RunningTime level_time();
   LineEntry* oldest_waiting();
   Staffing::Facts staffing_facts(core::MonotonicTime now);
@@ -164,6 +170,7 @@ class FrameLine {
   }
   void lose(LineEntry& entry, core::Cause cause);
   void end_earlier_generations();
+  void keep_late_result(core::Sequence sequence, Outputs& outputs);
   bool may_be_stalled(const LineEntry& head) const;
   void await_key_unit(const LineEntry& entry);
   bool is_key_unit_missing(const LineEntry& entry);
@@ -171,6 +178,7 @@ class FrameLine {
   bool has_to_keep_original(const LineEntry& entry) const;
   void hand_over(LineEntry& entry, std::shared_ptr<Worker> worker,
                  core::MonotonicTime now);
+  void pass_on_prelude(LineEntry& entry);
   void interrupt_waits();
   void discard_all(core::Cause cause);
 
@@ -186,6 +194,7 @@ class FrameLine {
   bool is_per_stream_ = false;
   LevelChooser* chooser_ = nullptr;
   core::RunningTime level_time_{};
+  core::Duration level_time_skew_{};  // of running time
   bool is_in_stage_ = false;
   bool can_rescue_ = true;
   bool reuses_ = false;
@@ -207,6 +216,8 @@ class FrameLine {
   bool is_stopped_ = true;
   bool is_flushing_ = false;
 
+  core::Sequence last_applied_ = 0;  // whose result is the newest one
+  BufferPtr late_result_;
   core::FrameSums sums_;
   core::TransitTime transit_;
   GstFlowReturn flow_ = GST_FLOW_OK;

@@ -42,6 +42,8 @@ LevelChooser::LevelChooser(Settings settings,
       has_gap_(settings_.skip.levels.size(), false) {}
 
 void LevelChooser::on_caps() {
+  // What is under way is of the old ones.
+  for (auto& [worker, begun] : begun_) begun.at.reset();
   const std::lock_guard lock(costs_->mutex);
   policy_.on_caps();
 }
@@ -56,7 +58,7 @@ void LevelChooser::on_arrival(core::RunningTime running_time,
 }
 
 core::LevelVerdict LevelChooser::choose(std::optional<core::Duration> slack,
-                                        unsigned workers,
+                                        unsigned workers, bool may_skip,
                                         core::RunningTime now) {
   const core::FrameOutlook frame{
       .now = now,
@@ -68,6 +70,7 @@ core::LevelVerdict LevelChooser::choose(std::optional<core::Duration> slack,
     const std::lock_guard lock(costs_->mutex);
     verdict = policy_.decide(frame);
   }
+  if (!verdict.level && !may_skip) verdict.level = levels() - 1;
   for (unsigned level = 0; level < levels(); ++level)
     if (verdict.level != level) has_gap_[level] = true;
   return verdict;

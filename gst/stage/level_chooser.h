@@ -77,8 +77,10 @@ class LevelChooser {
   // `slack`: until its result has to be there; none: it has no due time.
   void on_arrival(core::RunningTime running_time, core::RunningTime now,
                   std::optional<core::Duration> slack);
+  // `may_skip`: it may get no stage; else it gets the cheapest level instead.
   core::LevelVerdict choose(std::optional<core::Duration> slack,
-                            unsigned workers, core::RunningTime now);
+                            unsigned workers, bool may_skip,
+                            core::RunningTime now);
   // `worker` begins with `level`. Whether frames went past that level since it
   // was last used. Here and below no `now`: time stands still, and what it
   // takes is not measured.
@@ -119,7 +121,8 @@ class LevelChooser {
 
   const Settings settings_;
   const std::shared_ptr<SharedCosts> costs_;
-  core::SkipPolicy policy_;  // under the mutex of costs_
+  // Calls that touch the costs need the mutex of costs_.
+  core::SkipPolicy policy_;
   std::map<const Worker*, Begun> begun_;
   std::vector<bool> has_gap_;  // for each level: frames went past it
   std::optional<core::Duration> fresh_slack_;

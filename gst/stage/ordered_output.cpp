@@ -205,6 +205,12 @@ GstFlowReturn OrderedOutput::push_original(Frame original,
   return push_frame(std::move(original));
 }
 
+void OrderedOutput::keep(BufferPtr result) {
+  if (!caps_) return;
+  last_ = std::move(result);
+  last_caps_ = share(caps_.get());
+}
+
 GstFlowReturn OrderedOutput::repeat(const Stamps& stamps,
                                     const StickyState& sticky) {
   open_epoch(sticky);

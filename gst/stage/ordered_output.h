@@ -42,6 +42,8 @@ class OrderedOutput {
   core::Substitutes substitutes(const Frame& original,
                                 const StickyState& sticky);
   GstFlowReturn push_original(Frame original, const StickyState& sticky);
+  // What repeat() shows from now on: a result that did not leave itself.
+  void keep(BufferPtr result);
   GstFlowReturn repeat(const Stamps& stamps, const StickyState& sticky);
   // Nothing leaves: a gap event for raw media, and DISCONT on what comes next.
   void drop(const Stamps& stamps, const StickyState& sticky);

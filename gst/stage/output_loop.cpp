@@ -204,7 +204,6 @@ OutputLoop::Leaving OutputLoop::begin_leaving(const LineEntry& head) const {
       head.record, head.stamps, head.sticky, {head.verdict, head.slack}};
   frame.record.running_time = head.running_time;
   frame.record.due = line_.due_of(head);
-  frame.record.blocked = last_push_;
   return frame;
 }
 
@@ -219,16 +218,18 @@ void OutputLoop::release_result(Section& section) {
   const GstFlowReturn stage_flow = head.flow;
   const core::LatePolicy policy = line_.late_policy();
   const bool reuses = line_.reuses();
+  const bool has_due_time = record.due || head.came_with_due;
   last_due_ = record.due;
   line_.pop();
   section.unlock();
 
   const bool is_eos = event && GST_EVENT_TYPE(event.get()) == GST_EVENT_EOS;
   const bool lacks_eos = is_eos && !has_eos(outputs_);
+
   const bool keeps_last =
-      record.due && (policy == core::LatePolicy::kRepeat ||
-                     (policy == core::LatePolicy::kBypass &&
-                      (reuses || !OrderedOutput::keeps_caps(sticky))));
+      has_due_time && (policy == core::LatePolicy::kRepeat ||
+                       (policy == core::LatePolicy::kBypass &&
+                        (reuses || !OrderedOutput::keeps_caps(sticky))));
   stamp_departure(record);
   GstFlowReturn flow = output_.push_result(outputs_, sticky, keeps_last);
   last_push_ = steady_clock::now() - record.departure;
@@ -281,9 +282,11 @@ void OutputLoop::release_overdue(Section& section, core::Cause cause) {
           ? core::LatePolicy::kBypass
           : line_.late_policy();
   const bool reuses = line_.reuses();
+  BufferPtr late_result = line_.take_late_result();
   line_.pop();
   section.unlock();
 
+  if (late_result) output_.keep(std::move(late_result));
   stamp_departure(frame.record);
   const GstFlowReturn flow =
       push_substitute(frame, std::move(original), policy, reuses);
@@ -333,6 +336,8 @@ void OutputLoop::stamp_departure(core::FrameRecord& record) const {
   if (!record.due) return;
   record.left = time_.now();
   record.late = core::is_late(record.due, record.left);
+  // In time, it may have been a sink that waits for its clock.
+  if (record.late) record.blocked = last_push_;
 }
 
 void OutputLoop::say_no_bypass_once(core::Action instead) {

@@ -101,6 +101,8 @@ StageElement::Settings StageElement::settings_in_force() const {
   settings.stage_state = opened_with_.stage_state;
   settings.min_workers = opened_with_.min_workers;
   settings.max_workers = opened_with_.max_workers;
+  settings.levels = opened_with_.levels;
+  settings.levels.post_messages = settings_.levels.post_messages;
   return settings;
 }
 
@@ -263,7 +265,7 @@ GstStateChangeReturn StageElement::finish_open(GstStateChangeReturn result) {
     return GST_STATE_CHANGE_FAILURE;
   }
   is_started_ = true;
-  if (has_threads_) start_threads();
+  if (!chooses_levels_) start_threads();
   return result;
 }
 
@@ -275,7 +277,8 @@ void StageElement::start_threads() {
 // A frame that a worker is busy with can leave without it only where another
 // thread lets it. Inside a stage that is up to the element around.
 bool StageElement::wants_threads() const {
-  return !is_in_stage_ && !is_per_stream_ && settings().levels.rescue &&
+  return !is_in_stage_ && !is_per_stream_ &&
+         settings_in_force().levels.rescue &&
          core::due_times_apply(account_.due_inputs());
 }
 
@@ -380,7 +383,7 @@ void StageElement::apply_settings() {
   account_.set_deadlines(now.deadlines);
   apply_staffing();
   dispatcher_->set_late_policy(now.late_policy);
-  dispatcher_->set_reuse(now.levels.reuse);
+  dispatcher_->set_reuse(settings_in_force().levels.reuse);
   dispatcher_->set_tells_levels(now.levels.post_messages);
   const bool has_changed = account_.refresh_budget();
   apply_timing();

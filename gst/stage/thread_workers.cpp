@@ -108,7 +108,7 @@ ThreadWorkers::Built ThreadWorkers::add(ParsedStage full, unsigned number) {
   std::vector<ParsedStage> stages;
   stages.push_back(std::move(full));
   for (unsigned level = 1; level < levels_.size(); ++level) {
-    const std::string text = levels_[level].level->prototype().description();
+    const std::string& text = levels_[level].description;
     auto parsed = parse_stage(text);
     if (auto* error = std::get_if<StageError>(&parsed))
       return Problem{
@@ -129,7 +129,8 @@ std::optional<Problem> ThreadWorkers::build(ParsedStage first,
                                             WorkersPlan plan) {
   levels_.clear();
   for (const auto& level : ladder_.levels())
-    levels_.push_back({level, std::make_shared<core::OriginalKeeping>()});
+    levels_.push_back({level, level->prototype().description(),
+                       std::make_shared<core::OriginalKeeping>()});
   negotiation_ = plan.negotiation;
   listener_ = plan.listener;
   for (unsigned number = 0; number < plan.count; ++number) {

@@ -73,6 +73,7 @@ class ThreadWorkers final : public Workers {
   std::vector<std::shared_ptr<ThreadWorker>> workers_;  // under mutex_
   struct BuiltLevel {
     std::shared_ptr<LadderLevel> level;
+    std::string description;  // another one holds from the next build() on
     std::shared_ptr<core::OriginalKeeping> keeping;  // of all its copies
   };
   std::vector<BuiltLevel> levels_;  // from build() on

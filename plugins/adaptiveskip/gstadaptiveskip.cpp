@@ -423,7 +423,7 @@ static void install_law_properties(GObjectClass* klass) {
       gst_param_spec_fraction(
           "skip-window", "Skip window",
           "m/k: of k frames in a row at least m are to get a stage, as far as "
-          "it can be (0/1 = no such wish)",
+          "it can be; a fraction is reduced, 5/10 is 1/2 (0/1 = no such wish)",
           0, 1, kMostWindow, 1, defaults.window_applied, defaults.window_frames,
           stage::kMutableReady));
   g_object_class_install_property(
