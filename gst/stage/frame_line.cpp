@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 #include "stage/frame_line.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "stage/due_time_meta.h"
@@ -65,6 +66,8 @@ void FrameLine::start() {
   awaits_key_unit_ = earlier_awaits_key_unit_ = has_asked_key_unit_ = false;
   is_given_up_ = false;
   generation_begin_ = window_.next();
+  level_time_ = {};
+  level_time_ahead_ = {};
 }
 
 void FrameLine::begin_stop() {
@@ -308,10 +311,16 @@ std::optional<core::Duration> FrameLine::slack_of(
 
 // The time of what is measured for the choice of levels. In a pipeline it is
 // the pipeline's, like the due times: with a clock that does not run by itself,
-// too. Nothing outside PLAYING.
-std::optional<core::RunningTime> FrameLine::measuring_time() const {
-  if (!is_in_stage_) return time_.now();
-  return core::RunningTime(steady_clock::now().time_since_epoch());
+// too. Nothing outside PLAYING. After a seek the pipeline's begins again, and
+// this one goes on.
+std::optional<core::RunningTime> FrameLine::measuring_time() {
+  if (is_in_stage_)
+    return core::RunningTime(steady_clock::now().time_since_epoch());
+  const std::optional<core::RunningTime> now = time_.now();
+  if (!now) return std::nullopt;
+  level_time_ahead_ = std::max(level_time_ahead_, level_time_ - *now);
+  level_time_ = *now + level_time_ahead_;
+  return level_time_;
 }
 
 // The same, and outside PLAYING the last one that there was.

@@ -155,7 +155,7 @@ class FrameLine {
   bool assign(LineEntry& entry, unsigned& awake);
   bool choose_level(LineEntry& entry);
   std::optional<core::Duration> slack_of(const LineEntry& entry) const;
-  std::optional<core::RunningTime> measuring_time() const;
+  std::optional<core::RunningTime> measuring_time();
   core::RunningTime level_time();
   LineEntry* oldest_waiting();
   Staffing::Facts staffing_facts(core::MonotonicTime now);
@@ -186,6 +186,7 @@ class FrameLine {
   bool is_per_stream_ = false;
   LevelChooser* chooser_ = nullptr;
   core::RunningTime level_time_{};
+  core::Duration level_time_ahead_{};  // of the pipeline's running time
   bool is_in_stage_ = false;
   bool can_rescue_ = true;
   bool reuses_ = false;
