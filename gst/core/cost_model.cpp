@@ -27,9 +27,11 @@ constexpr double kOwnGain = 0.05;
 // One that is far cheaper than another level let expect is no spike.
 constexpr double kCheaperGain = 0.25;
 // While nothing is measured, expectations fall by so much a second (about 3 %
-// for each frame at 30 fps), from this time on.
+// for each frame at 30 fps), from this time on, down to an eighth: what two or
+// three measurements in a row can bring back (kShiftGain of kFarthest each).
 constexpr double kFading = 1.0;
 constexpr Duration kSilence = std::chrono::milliseconds(500);
+constexpr double kMostFaded = 2.08;
 // How fast the candidates for how long a deviation lasts are forgotten, and how
 // much better another one has to be.
 constexpr double kForget = 1.0 / 64;
@@ -248,7 +250,8 @@ double CostModel::center(RunningTime now) const {
   double center = slowdown_;
   if (shared_) center += shared_->of_others(own_part_) - others_seen_;
   if (last_at_ && now - *last_at_ > kSilence)
-    center -= kFading * seconds(now - *last_at_ - kSilence);
+    center -=
+        std::min(kMostFaded, kFading * seconds(now - *last_at_ - kSilence));
   return center;
 }
 

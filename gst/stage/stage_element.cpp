@@ -265,6 +265,7 @@ GstStateChangeReturn StageElement::finish_open(GstStateChangeReturn result) {
     return GST_STATE_CHANGE_FAILURE;
   }
   is_started_ = true;
+  // Else they begin when a frame needs them, which may have come already.
   if (!chooses_levels_) start_threads();
   return result;
 }

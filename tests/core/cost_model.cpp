@@ -245,6 +245,20 @@ TEST(CostModel, ExpectationsFallWhileNothingIsMeasured) {
   EXPECT_LT(course.expected(), 60ms);
 }
 
+// What had not been measured for an hour is not thought to cost nothing, nor is
+// what it costs then a surprise without end.
+TEST(CostModel, ALongSilenceIsNoEndOfWhatWasKnown) {
+  Course course;
+  course.measure(0, 45ms, 100);
+  course.now += std::chrono::hours(1);
+  EXPECT_GT(course.expected(), 4ms);
+  course.measure(0, 45ms, 5);
+  for (int frame = 0; frame < 100; ++frame) {
+    course.measure(0, 45ms);
+    expect_near(course.expected(), 45ms, 0.1);
+  }
+}
+
 TEST(CostModel, NewCapsReplaceWhatWasKnown) {
   Course course;
   course.measure(0, 20ms, 30);

@@ -578,6 +578,24 @@ TEST(Adaptiveskip, AFlushForgetsFramesAndNotWhatTheStageCosts) {
   sut.wait_for_stat("causes.predicted-late", 1);
 }
 
+// The running time begins again, and the trials do not wait for the old one.
+TEST(Adaptiveskip, TheStageComesBackAfterASeek) {
+  Gate gate;
+  Live sut(gate, "stage=gate");
+  const GstClockTime base = sut.make_dear(0) * kFrameDuration + GST_SECOND;
+  sut.flush();
+  sut.set_state(GST_STATE_PAUSED);
+  sut.set_time(base);
+  gst_element_set_base_time(sut.element(), base);
+  sut.set_state(GST_STATE_PLAYING);
+  for (std::uint64_t number = 0; number < 50; ++number) {
+    sut.set_time(base + number * kFrameDuration);
+    sut.push(number);
+    sut.wait_for_stat("in-flight", 0);
+  }
+  EXPECT_GE(sut.stats()["applied"], 20U);
+}
+
 // ---- A ladder --------------------------------------------------------------
 
 constexpr char kTwoLevels[] =
