@@ -65,6 +65,7 @@ void Dispatcher::set_chooser(std::unique_ptr<LevelChooser> chooser,
   chooser_ = std::move(chooser);
   line_.set_chooser(chooser_.get());
   line_.set_in_stage(is_in_stage);
+  output_.set_in_stage(is_in_stage);
 }
 
 void Dispatcher::set_reuse(bool reuses) {

@@ -151,11 +151,10 @@ GstFlowReturn OrderedOutput::push_part(Outputs& outputs,
 GstFlowReturn OrderedOutput::push_result(Outputs& outputs,
                                          const StickyState& sticky,
                                          bool keep_last) {
-  const BufferPtr last = share(keep_last ? last_buffer(outputs) : nullptr);
+  BufferPtr last = share(keep_last ? last_buffer(outputs) : nullptr);
   const GstFlowReturn flow = push_part(outputs, sticky);
   if (last) {
-    last_ = share(last.get());
-    last_caps_ = share(caps_.get());
+    keep(std::move(last));
   } else if (!keep_last) {
     last_.reset();
   }
@@ -207,7 +206,8 @@ GstFlowReturn OrderedOutput::push_original(Frame original,
 
 void OrderedOutput::keep(BufferPtr result) {
   if (!caps_) return;
-  last_ = std::move(result);
+  last_ = is_in_stage_ ? BufferPtr(gst_buffer_copy_deep(result.get()))
+                       : std::move(result);
   last_caps_ = share(caps_.get());
 }
 

@@ -23,6 +23,10 @@ class OrderedOutput {
   // `src` (transfer none) is the element's src pad.
   explicit OrderedOutput(GstPad* src) : src_(share_object(src)) {}
 
+  // Part of a stage: what came may be valid only as long as its frame is under
+  // way, and what repeat() shows is copied.
+  void set_in_stage(bool is_in_stage) { is_in_stage_ = is_in_stage; }
+
   // Serialized events of the input, in their place. They wait for the caps of
   // their epoch, which come with its first frame.
   bool push_event(EventPtr event, const StickyState& sticky);
@@ -68,6 +72,7 @@ class OrderedOutput {
   std::vector<EventPtr> held_;
   CapsPtr caps_;  // last pushed
   EventPtr tags_;
+  bool is_in_stage_ = false;
   BufferPtr last_;
   CapsPtr last_caps_;
   bool is_discont_ = false;

@@ -41,6 +41,7 @@ class OutputLoop {
     while (can_step()) take_step(section);
   }
 
+  void set_in_stage(bool is_in_stage) { output_.set_in_stage(is_in_stage); }
   void start() { has_said_no_bypass_ = false; }
   // `overtaken`: events that leave with what comes next, if they are state.
   void flush(std::vector<EventPtr> overtaken);
