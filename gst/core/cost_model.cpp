@@ -30,6 +30,8 @@ constexpr double kCheaperGain = 0.25;
 // for each frame at 30 fps), from this time on.
 constexpr double kFading = 1.0;
 constexpr Duration kSilence = std::chrono::milliseconds(500);
+// And no further: what took 100 times as long as there is time for fits then.
+constexpr double kFarthestFade = 5;
 // How fast the candidates for how long a deviation lasts are forgotten, and how
 // much better another one has to be.
 constexpr double kForget = 1.0 / 64;
@@ -153,10 +155,13 @@ void CostModel::learn(unsigned level, double log_cost, RunningTime begun,
                       RunningTime now) {
   Nominal& nominal = nominal_.at(level);
   Sample sample;
-  sample.center = center(now);
+  double value = log_cost - nominal.log_cost;
+  // Where it is after a silence, between what was learned and what that has
+  // faded to, the first cost tells.
+  const double learned = learned_center();
+  sample.center = std::clamp(value, learned - faded(now), learned);
   sample.age = last_begun_ ? seconds(begun - *last_begun_) : 0;
   sample.deviation = deviation_;
-  double value = log_cost - nominal.log_cost;
   const double guess = expected(sample.center, deviation_, sample.age);
   ++nominal.measured;
   const double part = own_part_of(level, value - guess);
@@ -168,7 +173,8 @@ void CostModel::learn(unsigned level, double log_cost, RunningTime begun,
   judge_lasting(sample);
   keep(sample);
   last_level_ = level;
-  slowdown_ = sample.center;
+  slowdown_ = learned;
+  add_to_slowdown(sample.center - learned);
   move_slowdown(value - sample.center);
   if (shared_) others_seen_ = shared_->of_others(own_part_);
   deviation_ = value - slowdown_;
@@ -203,7 +209,10 @@ void CostModel::move_slowdown(double deviation) {
   const double gain =
       is_shift ? kShiftGain : (is_outlier ? kOutlierGain : kGain);
   outlier_ = is_outlier ? deviation : 0;
-  const double change = gain * std::clamp(deviation, -kFarthest, kFarthest);
+  add_to_slowdown(gain * std::clamp(deviation, -kFarthest, kFarthest));
+}
+
+void CostModel::add_to_slowdown(double change) {
   slowdown_ += change;
   if (!shared_) return;
   shared_->add(change);
@@ -244,18 +253,21 @@ double CostModel::expected(double center, double deviation, double age) const {
                       std::clamp(deviation, -kFarthest, kFarthest);
 }
 
-double CostModel::center(RunningTime now) const {
-  double center = slowdown_;
-  if (shared_) center += shared_->of_others(own_part_) - others_seen_;
-  if (last_at_ && now - *last_at_ > kSilence)
-    center -= kFading * seconds(now - *last_at_ - kSilence);
-  return center;
+double CostModel::learned_center() const {
+  if (!shared_) return slowdown_;
+  return slowdown_ + shared_->of_others(own_part_) - others_seen_;
+}
+
+// By how much what was learned has faded.
+double CostModel::faded(RunningTime now) const {
+  if (!last_at_ || now - *last_at_ <= kSilence) return 0;
+  return std::min(kFarthestFade, kFading * seconds(now - *last_at_ - kSilence));
 }
 
 // The slowdown as it will be when what is overdue is done: jobs that have taken
 // for too long already, as outliers, as far as nothing newer was measured.
 double CostModel::foreseen(RunningTime now) const {
-  double slowdown = center(now);
+  double slowdown = learned_center() - faded(now);
   double last = outlier_;
   for (const Pending& job : pending_) {
     if (last_begun_ && job.begun < *last_begun_) continue;
