@@ -27,15 +27,18 @@ constexpr double kOwnGain = 0.05;
 // One that is far cheaper than another level let expect is no spike.
 constexpr double kCheaperGain = 0.25;
 // While nothing is measured, expectations fall by so much a second (about 3 %
-// for each frame at 30 fps), from this time on, down to an eighth: what two or
-// three measurements in a row can bring back (kShiftGain of kFarthest each).
+// for each frame at 30 fps), from this time on.
 constexpr double kFading = 1.0;
 constexpr Duration kSilence = std::chrono::milliseconds(500);
-constexpr double kMostFaded = 2.08;
+// And no further: what took 100 times as long as there is time for fits then.
+constexpr double kFarthestFade = 5;
 // How fast the candidates for how long a deviation lasts are forgotten, and how
 // much better another one has to be.
 constexpr double kForget = 1.0 / 64;
 constexpr double kClearly = 0.97;
+// What costs less costs nothing: to hand the frame over costs about as much
+// (core/pool_size).
+constexpr Duration kNoCost = std::chrono::microseconds(50);
 // Before anything was learned: give or take 20 %.
 constexpr std::array<double, 5> kFirstGuess{-0.2, -0.1, 0, 0.1, 0.2};
 // A level that is not known, compared with the one above it.
@@ -56,7 +59,7 @@ double seconds(Duration time) {
 }
 
 double log_of(Duration cost) {
-  return std::log(std::max(1e-6, std::chrono::duration<double>(cost).count()));
+  return std::log(seconds(std::max(kNoCost, cost)));
 }
 
 Duration from_log(double log_cost) {
@@ -140,25 +143,43 @@ void CostModel::on_measured(unsigned level, Duration cost, RunningTime now) {
 
 void CostModel::on_overrun(unsigned level, Duration age, RunningTime now) {
   Nominal& nominal = nominal_.at(level);
-  if (!is_known(level)) {
-    nominal.log_cost = log_of(age) - slowdown_;
+  if (nominal.measured == 0 && !nominal.is_seeded) {
+    const double guess = log_of(age) - slowdown_;
+    nominal.log_cost =
+        nominal.has_guess ? std::max(nominal.log_cost, guess) : guess;
     nominal.has_guess = true;
+    return;
+  }
+  const RunningTime begun = now - age;
+  const auto same =
+      std::find_if(pending_.begin(), pending_.end(), [&](const Pending& job) {
+        return job.level == level && job.begun == begun;
+      });
+  if (same != pending_.end()) {
+    same->given_up_after = age;
     return;
   }
   // So many jobs at once that the oldest ones are of no interest.
   constexpr std::size_t kMostPending = 16;
   if (pending_.size() == kMostPending) pending_.erase(pending_.begin());
-  pending_.push_back({level, now - age});
+  pending_.push_back({level, begun, {}});
 }
 
 void CostModel::learn(unsigned level, double log_cost, RunningTime begun,
                       RunningTime now) {
   Nominal& nominal = nominal_.at(level);
+  if (began_to_cost(nominal, log_cost)) {
+    nominal.measured = 0;
+    nominal.first.clear();
+  }
   Sample sample;
-  sample.center = center(now);
+  double value = log_cost - nominal.log_cost;
+  // Where it is after a silence, between what was learned and what that has
+  // faded to, the first cost tells.
+  const double learned = learned_center();
+  sample.center = std::clamp(value, learned - faded(now), learned);
   sample.age = last_begun_ ? seconds(begun - *last_begun_) : 0;
   sample.deviation = deviation_;
-  double value = log_cost - nominal.log_cost;
   const double guess = expected(sample.center, deviation_, sample.age);
   ++nominal.measured;
   const double part = own_part_of(level, value - guess);
@@ -170,13 +191,21 @@ void CostModel::learn(unsigned level, double log_cost, RunningTime begun,
   judge_lasting(sample);
   keep(sample);
   last_level_ = level;
-  slowdown_ = sample.center;
+  slowdown_ = learned;
+  add_to_slowdown(sample.center - learned);
   move_slowdown(value - sample.center);
   if (shared_) others_seen_ = shared_->of_others(own_part_);
   deviation_ = value - slowdown_;
   last_begun_ = begun;
   last_at_ = now;
   condense();
+}
+
+// A stage that was in passthrough, and is not any more: that is no slowdown.
+bool CostModel::began_to_cost(const Nominal& nominal, double cost) const {
+  const double nothing = log_of(kNoCost);
+  return nominal.log_cost + slowdown_ < nothing + kOutlier &&
+         cost > nothing + kFarthest;
 }
 
 // How much of an error is the level's own, and not the slowdown of all: all of
@@ -205,7 +234,10 @@ void CostModel::move_slowdown(double deviation) {
   const double gain =
       is_shift ? kShiftGain : (is_outlier ? kOutlierGain : kGain);
   outlier_ = is_outlier ? deviation : 0;
-  const double change = gain * std::clamp(deviation, -kFarthest, kFarthest);
+  add_to_slowdown(gain * std::clamp(deviation, -kFarthest, kFarthest));
+}
+
+void CostModel::add_to_slowdown(double change) {
   slowdown_ += change;
   if (!shared_) return;
   shared_->add(change);
@@ -246,24 +278,26 @@ double CostModel::expected(double center, double deviation, double age) const {
                       std::clamp(deviation, -kFarthest, kFarthest);
 }
 
-double CostModel::center(RunningTime now) const {
-  double center = slowdown_;
-  if (shared_) center += shared_->of_others(own_part_) - others_seen_;
-  if (last_at_ && now - *last_at_ > kSilence)
-    center -=
-        std::min(kMostFaded, kFading * seconds(now - *last_at_ - kSilence));
-  return center;
+double CostModel::learned_center() const {
+  if (!shared_) return slowdown_;
+  return slowdown_ + shared_->of_others(own_part_) - others_seen_;
+}
+
+// By how much what was learned has faded.
+double CostModel::faded(RunningTime now) const {
+  if (!last_at_ || now - *last_at_ <= kSilence) return 0;
+  return std::min(kFarthestFade, kFading * seconds(now - *last_at_ - kSilence));
 }
 
 // The slowdown as it will be when what is overdue is done: jobs that have taken
 // for too long already, as outliers, as far as nothing newer was measured.
 double CostModel::foreseen(RunningTime now) const {
-  double slowdown = center(now);
+  double slowdown = learned_center() - faded(now);
   double last = outlier_;
   for (const Pending& job : pending_) {
     if (last_begun_ && job.begun < *last_begun_) continue;
-    const double deviation =
-        log_of(now - job.begun) - log_cost(job.level) - slowdown;
+    const Duration age = job.given_up_after.value_or(now - job.begun);
+    const double deviation = log_of(age) - log_cost(job.level) - slowdown;
     if (deviation <= kOutlier) continue;
     slowdown +=
         (last > 0 ? kShiftGain : kOutlierGain) * std::min(deviation, kFarthest);

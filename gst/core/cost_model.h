@@ -9,8 +9,9 @@
 // learned: a competitor stays for a while, a spike does not. What was begun and
 // is not done counts as soon as it is known to be dear (on_overrun()). While
 // nothing is measured, what was learned fades: a stage that was too slow once
-// is not too slow for ever.
-// Not for: deciding anything; nor for costs below a microsecond.
+// is not too slow for ever. The first cost after a silence says how much of the
+// fading was true.
+// Not for: deciding anything; nor for costs below 50 us, which are none.
 // Thread: confined. Where several policies share one model, the lock that
 // guards it is held while any of them is called.
 #pragma once
@@ -52,7 +53,8 @@ class CostModel {
   void on_caps();
   // A worker was done with `level` after `cost`.
   void on_measured(unsigned level, Duration cost, RunningTime now);
-  // One is still busy with `level` after `age`.
+  // One is still busy with `level` after `age`. Again for the same begin (to
+  // the nanosecond): it has given that job up, and its cost will not be known.
   void on_overrun(unsigned level, Duration age, RunningTime now);
 
   bool is_known(unsigned level) const;
@@ -96,16 +98,20 @@ class CostModel {
   struct Pending {
     unsigned level = 0;
     RunningTime begun{};
+    std::optional<Duration> given_up_after;  // none: still busy with it
   };
   void learn(unsigned level, double log_cost, RunningTime begun,
              RunningTime now);
+  bool began_to_cost(const Nominal& nominal, double cost) const;
   double own_part_of(unsigned level, double error);
   void move_slowdown(double deviation);
+  void add_to_slowdown(double change);
   void judge_lasting(const Sample& sample);
   void keep(const Sample& sample);
   double expected(double center, double deviation, double age) const;
   double log_cost(unsigned level) const;
-  double center(RunningTime now) const;
+  double learned_center() const;
+  double faded(RunningTime now) const;
   double foreseen(RunningTime now) const;
   void condense();
 

@@ -166,6 +166,36 @@ TEST(CostModel, ASlowdownIsSharedByAllLevels) {
   EXPECT_GT(course.sut.slowdown(), 1.5);
 }
 
+TEST(CostModel, ALevelThatCostNothingAndDoesNowIsNoSlowdown) {
+  for (const Duration nothing : {Duration(0), Duration(5us), Duration(50us)})
+    for (const int frames : {1, 3, 100}) {
+      Course course({std::nullopt, 1ms});
+      course.measure(0, nothing, frames);
+      for (int i = 0; i < 10; ++i) {
+        course.measure(0, 100ms);
+        EXPECT_LT(course.forecast(1).quantile(1), 2ms) << frames << " " << i;
+      }
+      expect_near(course.expected(0), 100ms);
+      EXPECT_NEAR(course.sut.slowdown(), 1, 0.05);
+    }
+}
+
+TEST(CostModel, LessThanACostIsAllTheSame) {
+  Course course;
+  course.measure(0, 40us, 30);
+  course.measure(0, 1us, 5);
+  expect_near(course.expected(), 50us, 0.01);
+  EXPECT_FALSE(course.sut.may_be_cheaper());
+}
+
+TEST(CostModel, OneSpikeOfAStageThatCostsNothingIsForgotten) {
+  Course course;
+  course.measure(0, 10us, 30);
+  course.measure(0, 20ms);
+  course.measure(0, 10us, 4);
+  EXPECT_LT(course.expected(), 100us);
+}
+
 TEST(CostModel, ALevelThatIsNotKnownCostsHalfOfTheOneAbove) {
   Course course({std::nullopt, std::nullopt, std::nullopt});
   course.measure(0, 20ms, 8);
@@ -225,6 +255,28 @@ TEST(CostModel, WhatWasOverdueIsForgottenOnceItIsDone) {
   expect_near(course.expected(), 20ms, 0.1);
 }
 
+TEST(CostModel, AJobThatIsGivenUpCountsOnceAndGrowsNoMore) {
+  Course course;
+  course.measure(0, 20ms, 30);
+  const RunningTime begun = course.now;
+  course.sut.on_overrun(0, 30ms, begun + 30ms);
+  course.sut.on_overrun(0, 36ms, begun + 36ms);
+  course.now = begun + 36ms;
+  const Duration expected = course.expected();
+  expect_near(expected, 20ms, 0.1);
+  course.now += 400ms;
+  EXPECT_EQ(course.expected(), expected);
+}
+
+TEST(CostModel, AGuessGrowsWithTheJobsThatTookLonger) {
+  Course course;
+  course.sut.on_overrun(0, 66ms, course.now + 66ms);
+  course.sut.on_overrun(0, 120ms, course.now + 120ms);
+  expect_near(course.expected(), 120ms, 0.01);
+  course.sut.on_overrun(0, 66ms, course.now + 200ms);
+  expect_near(course.expected(), 120ms, 0.01);
+}
+
 TEST(CostModel, AHangDoesNotCountOnceALaterJobIsDone) {
   Course course;
   course.measure(0, 20ms, 30);
@@ -245,18 +297,53 @@ TEST(CostModel, ExpectationsFallWhileNothingIsMeasured) {
   EXPECT_LT(course.expected(), 60ms);
 }
 
-// What had not been measured for an hour is not thought to cost nothing, nor is
-// what it costs then a surprise without end.
-TEST(CostModel, ALongSilenceIsNoEndOfWhatWasKnown) {
-  Course course;
-  course.measure(0, 45ms, 100);
-  course.now += std::chrono::hours(1);
-  EXPECT_GT(course.expected(), 4ms);
-  course.measure(0, 45ms, 5);
-  for (int frame = 0; frame < 100; ++frame) {
-    course.measure(0, 45ms);
-    expect_near(course.expected(), 45ms, 0.1);
+TEST(CostModel, AfterASilenceOfAnyLengthACalmStageIsKnownAtOnce) {
+  for (const Duration silence : {10s, 60s, 600s}) {
+    Course course;
+    course.measure(0, 20ms, 100);
+    course.now += silence;
+    EXPECT_LE(course.forecast().quantile(1), 20ms);
+    EXPECT_GT(course.expected(), 0ms);
+    course.measure(0, 20ms);
+    for (int i = 0; i < 100; ++i) {
+      expect_near(course.expected(), 20ms);
+      expect_near(course.forecast().quantile(1), 20ms);
+      course.measure(0, 20ms);
+    }
   }
+}
+
+TEST(CostModel, TheFirstCostAfterASilenceSaysHowFarExpectationsFell) {
+  for (const Duration silence : {10s, 60s, 600s}) {
+    Course course;
+    course.measure(0, 20ms, 30);
+    course.measure(0, 200ms, 30);
+    course.now += silence;
+    course.measure(0, 20ms);
+    expect_near(course.expected(), 20ms);
+    EXPECT_FALSE(course.sut.may_be_cheaper());
+  }
+}
+
+TEST(CostModel, ASpikeAfterASilenceIsOneBesideWhatWasLearned) {
+  Course course;
+  course.measure(0, 20ms, 30);
+  course.now += 60s;
+  course.measure(0, 120ms);
+  expect_near(course.expected(), 20ms, 0.1);
+}
+
+TEST(CostModel, WhatFadedAndIsConfirmedIsToldToTheOthers) {
+  const auto shared = std::make_shared<SharedSlowdown>();
+  Course course({std::nullopt}, shared);
+  Course other({std::nullopt}, shared);
+  course.measure(0, 20ms, 20);
+  other.measure(0, 10ms, 20);
+  course.measure(0, 60ms, 20);
+  other.measure(0, 30ms, 20);
+  course.now += 60s;
+  course.measure(0, 20ms);
+  EXPECT_LT(other.expected(), 15ms);
 }
 
 TEST(CostModel, NewCapsReplaceWhatWasKnown) {

@@ -196,6 +196,20 @@ TEST(SkipPolicy, AFrameThatFitsALowerLevelGetsThat) {
   EXPECT_EQ(verdict.reason, SkipReason::kFits);
 }
 
+TEST(SkipPolicy, AStageThatBeginsToCostLeavesTheLowerLevelPossible) {
+  for (const bool can_rescue : {false, true})
+    for (const int frames : {3, 100}) {
+      SkipSettings settings = ladder(2);
+      settings.levels[1].cost = 1ms;
+      settings.can_rescue = can_rescue;
+      Fed fed(settings, 0ms, frames);
+      fed.feed(100ms, 3);
+      const LevelVerdict verdict = fed.decide();
+      EXPECT_EQ(verdict.level, 1U) << can_rescue << " " << frames;
+      EXPECT_EQ(verdict.in_time, 1);
+    }
+}
+
 TEST(SkipPolicy, AFrameIsSparedWhereTheNextOnesAreWorthMore) {
   const auto costs = WorkloadMaker(kFrame, 600, 1).constant(1.23);
   SkipPolicy policy(ladder(1));
@@ -344,6 +358,43 @@ TEST(SkipPolicy, IsInTimeFromTheOnsetOn) {
   EXPECT_GE(applied, 20U);
 }
 
+TEST(SkipPolicy, AfterAGapOfTheTimestampsAnOverloadIsNoticedAsSoon) {
+  for (const Duration gap : {10s, 100s, 1000s}) {
+    Fed fed(ladder(1), 20ms);
+    fed.now += gap;
+    fed.feed(100ms, 20);
+    EXPECT_EQ(fed.sut.state(), State::kPressure);
+  }
+}
+
+TEST(SkipPolicy, ATimestampThatGoesBackIsNoGap) {
+  Fed fed(ladder(1), 20ms);
+  fed.sut.on_arrival(at(-1000s), at(fed.now));
+  fed.sut.on_arrival(at(fed.now), at(fed.now));
+  fed.feed(100ms, 20);
+  EXPECT_EQ(fed.sut.state(), State::kPressure);
+}
+
+TEST(SkipPolicy, WhereFramesAreRareTheirGapsCount) {
+  SkipPolicy sut(ladder(1));
+  const auto feed = [&](int first, int frames, Duration cost) {
+    for (int i = first; i < first + frames; ++i) {
+      const Duration now = i * 5s;
+      sut.on_arrival(at(now), at(now));
+      FrameOutlook frame = outlook(now, 5s);
+      frame.fresh_slack = 5s;
+      sut.decide(frame);
+      sut.on_measured(0, cost, at(now + cost));
+    }
+  };
+  feed(0, 60, 4s);
+  // Pressure is when eight frames do not fit.
+  feed(60, 5, 8s);
+  EXPECT_EQ(sut.state(), State::kNormal);
+  feed(65, 10, 8s);
+  EXPECT_EQ(sut.state(), State::kPressure);
+}
+
 // ---- Out of it again -------------------------------------------------------
 
 TEST(SkipPolicy, ComesBackAfterAnOverload) {
@@ -365,6 +416,19 @@ TEST(SkipPolicy, ComesBackWithoutRescueToo) {
   SkipScenario scenario = scenario_of(overload_then_calm(3));
   scenario.can_rescue = false;
   EXPECT_GE(run(scenario, policy).full(500, 100), 0.99);
+}
+
+TEST(SkipPolicy, AfterASilenceOfAnyLengthACalmStageIsApplied) {
+  for (const Duration silence : {10s, 60s, 600s}) {
+    Fed fed(ladder(1), 20ms, 300);
+    fed.now += silence;
+    for (int i = 0; i < 100; ++i) {
+      EXPECT_EQ(fed.decide().level, 0U) << i;
+      fed.feed(20ms, 1);
+    }
+    EXPECT_NEAR(static_cast<double>(fed.sut.expected_cost(0)->count()), 20e6,
+                1e6);
+  }
 }
 
 TEST(SkipPolicy, ComesBackAfterOneStall) {
@@ -512,6 +576,22 @@ TEST(SkipPolicy, IsStalledWhileEveryWorkerIsStuck) {
   EXPECT_EQ(fed.sut.state(), State::kStalled);
   fed.sut.on_measured(0, 700ms, at(begun + 700ms));
   fed.sut.decide(outlook(begun + 700ms));
+  EXPECT_EQ(fed.sut.state(), State::kNormal);
+}
+
+TEST(SkipPolicy, AJobThatWasGivenUpLeavesItsWorkerFree) {
+  Fed fed(ladder(1), 20ms);
+  const Duration begun = fed.now;
+  FrameOutlook frame = outlook(begun);
+  frame.workers = 2;
+  fed.sut.decide(frame);
+  fed.sut.on_overrun(0, kBudget, at(begun + kBudget));
+  fed.sut.on_overrun(0, 100ms, at(begun + 100ms));
+  fed.sut.on_arrival(at(begun + 800ms), at(begun + 800ms));
+  EXPECT_EQ(fed.sut.state(), State::kNormal);
+  // Nor is the other worker alone all of them.
+  fed.sut.on_overrun(0, kBudget, at(begun + 900ms));
+  fed.sut.on_arrival(at(begun + 2s), at(begun + 2s));
   EXPECT_EQ(fed.sut.state(), State::kNormal);
 }
 
