@@ -25,7 +25,9 @@ constexpr double kLongest = 16;
 void SlackValue::extend() {
   const double released = terms_.can_rescue ? terms_.skip_utility : 0;
   for (std::size_t i = before_; i-- > 0;)
-    values_[i] = released + kDiscount * values_[i + per_frame_];
+    values_[i] =
+        released +
+        kDiscount * values_[std::min(i + per_frame_, values_.size() - 1)];
 }
 
 void SlackValue::resize() {

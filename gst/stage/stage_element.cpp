@@ -165,25 +165,32 @@ void StageElement::apply_staffing() {
   dispatcher_->set_staffing(limits);
 }
 
-// Where there is a choice, none of the levels sees every frame.
+// What speaks against a level that is one of several: it does not see every
+// frame.
+std::optional<Problem> StageElement::check_level(
+    const std::string& name, const std::string& description,
+    const Settings& settings) const {
+  const auto parsed = parse_stage(description);
+  if (const auto* error = std::get_if<StageError>(&parsed))
+    return Problem{name + ": " + error->message,
+                   name + "::stage=\"" + description + "\""};
+  const core::StageStateVerdict verdict =
+      recognise(settings, std::get<ParsedStage>(parsed).facts);
+  if (!verdict.is_per_stream) return std::nullopt;
+  return Problem{
+      name + " cannot be one of several levels: " + verdict.reason + ".",
+      "Frames that go past it would be missing in it. If no frame depends on "
+      "earlier ones, set stage-state=none."};
+}
+
 bool StageElement::check_ladder(const Settings& settings) {
   const Ladder::Levels levels = ladder_.levels();
   if (levels.size() == 1) return true;
-  for (std::size_t place = 0; place < levels.size(); ++place) {
-    const std::string name = "level" + std::to_string(place);
-    const std::string text = levels[place]->prototype().description();
-    const auto parsed = parse_stage(text);
-    if (const auto* error = std::get_if<StageError>(&parsed))
-      return fail(name + ": " + error->message,
-                  name + "::stage=\"" + text + "\"");
-    const core::StageStateVerdict verdict =
-        recognise(settings, std::get<ParsedStage>(parsed).facts);
-    if (verdict.is_per_stream)
-      return fail(
-          name + " cannot be one of several levels: " + verdict.reason + ".",
-          "Frames that go past it would be missing in it. If no frame "
-          "depends on earlier ones, set stage-state=none.");
-  }
+  for (std::size_t place = 0; place < levels.size(); ++place)
+    if (const std::optional<Problem> problem =
+            check_level("level" + std::to_string(place),
+                        levels[place]->prototype().description(), settings))
+      return fail(problem->message, problem->way_out);
   return true;
 }
 

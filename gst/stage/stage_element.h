@@ -134,6 +134,9 @@ class StageElement final : private WorkersHost, private Supervisor::Host {
       const Settings& settings,
       const std::vector<core::ElementFacts>& facts) const;
   void apply_staffing();
+  std::optional<Problem> check_level(const std::string& name,
+                                     const std::string& description,
+                                     const Settings& settings) const;
   bool check_ladder(const Settings& settings);
   bool build_workers(const Settings& settings);
   void choose_shape(const Settings& settings);

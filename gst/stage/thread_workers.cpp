@@ -133,17 +133,16 @@ std::optional<Problem> ThreadWorkers::build(ParsedStage first,
                        std::make_shared<core::OriginalKeeping>()});
   negotiation_ = plan.negotiation;
   listener_ = plan.listener;
-  for (unsigned number = 0; number < plan.count; ++number) {
+  Built built = add(std::move(first), 0);
+  for (unsigned number = 1;
+       number < plan.count && !std::holds_alternative<Problem>(built);
+       ++number) {
     // It parsed before, and what it needs is there.
-    ParsedStage stage =
-        number == 0
-            ? std::move(first)
-            : std::move(std::get<ParsedStage>(parse_stage(plan.description)));
-    Built built = add(std::move(stage), number);
-    if (auto* problem = std::get_if<Problem>(&built))
-      return std::move(*problem);
+    auto next = parse_stage(plan.description);
+    built = add(std::move(std::get<ParsedStage>(next)), number);
   }
-  return std::nullopt;
+  auto* problem = std::get_if<Problem>(&built);
+  return problem != nullptr ? std::optional(std::move(*problem)) : std::nullopt;
 }
 
 void ThreadWorkers::start() {

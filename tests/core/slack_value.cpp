@@ -52,6 +52,17 @@ TEST(SlackValue, ALevelThatFitsIsTakenInAnOverloadToo) {
   EXPECT_GT(sut.of_level(option, 1.2), sut.of_skip(1.2));
 }
 
+// A frame that comes with less slack than there is between two frames.
+TEST(SlackValue, FramesFarApartAreWorthWhatTheyAre) {
+  for (const double fresh : {0.05, 0.1, 0.5}) {
+    SlackValue::Terms terms;
+    terms.fresh = fresh;
+    const auto option = always(fresh / 2);
+    const SlackValue sut = settled({option}, terms);
+    EXPECT_NEAR(sut.of_level(option, fresh), all(1), 0.5) << fresh;
+  }
+}
+
 TEST(SlackValue, WhatCannotBeDoneInTimeIsSkipped) {
   const auto option = always(1.12);
   const SlackValue sut = settled({option}, {});
