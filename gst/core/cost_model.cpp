@@ -27,8 +27,8 @@ constexpr double kOwnGain = 0.05;
 // One that is far cheaper than another level let expect is no spike.
 constexpr double kCheaperGain = 0.25;
 // While nothing is measured, expectations fall by so much a second (about 3 %
-// for each frame at 30 fps), from this time on, down to an eighth: what two or
-// three measurements in a row can bring back (kShiftGain of kFarthest each).
+// for each frame at 30 fps), from this time on, down to an eighth: what takes
+// so many times as long as there is time for is found by trials alone.
 constexpr double kFading = 1.0;
 constexpr Duration kSilence = std::chrono::milliseconds(500);
 constexpr double kMostFaded = 2.08;
@@ -155,10 +155,13 @@ void CostModel::learn(unsigned level, double log_cost, RunningTime begun,
                       RunningTime now) {
   Nominal& nominal = nominal_.at(level);
   Sample sample;
-  sample.center = center(now);
+  double value = log_cost - nominal.log_cost;
+  // Where it is after a silence, between what was learned and what that has
+  // faded to, the first cost tells.
+  const double learned = learned_center();
+  sample.center = std::clamp(value, learned - faded(now), learned);
   sample.age = last_begun_ ? seconds(begun - *last_begun_) : 0;
   sample.deviation = deviation_;
-  double value = log_cost - nominal.log_cost;
   const double guess = expected(sample.center, deviation_, sample.age);
   ++nominal.measured;
   const double part = own_part_of(level, value - guess);
@@ -170,7 +173,8 @@ void CostModel::learn(unsigned level, double log_cost, RunningTime begun,
   judge_lasting(sample);
   keep(sample);
   last_level_ = level;
-  slowdown_ = sample.center;
+  slowdown_ = learned;
+  add_to_slowdown(sample.center - learned);
   move_slowdown(value - sample.center);
   if (shared_) others_seen_ = shared_->of_others(own_part_);
   deviation_ = value - slowdown_;
@@ -205,7 +209,10 @@ void CostModel::move_slowdown(double deviation) {
   const double gain =
       is_shift ? kShiftGain : (is_outlier ? kOutlierGain : kGain);
   outlier_ = is_outlier ? deviation : 0;
-  const double change = gain * std::clamp(deviation, -kFarthest, kFarthest);
+  add_to_slowdown(gain * std::clamp(deviation, -kFarthest, kFarthest));
+}
+
+void CostModel::add_to_slowdown(double change) {
   slowdown_ += change;
   if (!shared_) return;
   shared_->add(change);
@@ -246,19 +253,21 @@ double CostModel::expected(double center, double deviation, double age) const {
                       std::clamp(deviation, -kFarthest, kFarthest);
 }
 
-double CostModel::center(RunningTime now) const {
-  double center = slowdown_;
-  if (shared_) center += shared_->of_others(own_part_) - others_seen_;
-  if (last_at_ && now - *last_at_ > kSilence)
-    center -=
-        std::min(kMostFaded, kFading * seconds(now - *last_at_ - kSilence));
-  return center;
+double CostModel::learned_center() const {
+  if (!shared_) return slowdown_;
+  return slowdown_ + shared_->of_others(own_part_) - others_seen_;
+}
+
+// By how much what was learned has faded.
+double CostModel::faded(RunningTime now) const {
+  if (!last_at_ || now - *last_at_ <= kSilence) return 0;
+  return std::min(kMostFaded, kFading * seconds(now - *last_at_ - kSilence));
 }
 
 // The slowdown as it will be when what is overdue is done: jobs that have taken
 // for too long already, as outliers, as far as nothing newer was measured.
 double CostModel::foreseen(RunningTime now) const {
-  double slowdown = center(now);
+  double slowdown = learned_center() - faded(now);
   double last = outlier_;
   for (const Pending& job : pending_) {
     if (last_begun_ && job.begun < *last_begun_) continue;

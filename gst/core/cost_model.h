@@ -9,7 +9,8 @@
 // learned: a competitor stays for a while, a spike does not. What was begun and
 // is not done counts as soon as it is known to be dear (on_overrun()). While
 // nothing is measured, what was learned fades: a stage that was too slow once
-// is not too slow for ever.
+// is not too slow for ever. The first cost after a silence says how much of the
+// fading was true.
 // Not for: deciding anything; nor for costs below a microsecond.
 // Thread: confined. Where several policies share one model, the lock that
 // guards it is held while any of them is called.
@@ -101,11 +102,13 @@ class CostModel {
              RunningTime now);
   double own_part_of(unsigned level, double error);
   void move_slowdown(double deviation);
+  void add_to_slowdown(double change);
   void judge_lasting(const Sample& sample);
   void keep(const Sample& sample);
   double expected(double center, double deviation, double age) const;
   double log_cost(unsigned level) const;
-  double center(RunningTime now) const;
+  double learned_center() const;
+  double faded(RunningTime now) const;
   double foreseen(RunningTime now) const;
   void condense();
 

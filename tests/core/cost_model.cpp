@@ -259,6 +259,55 @@ TEST(CostModel, ALongSilenceIsNoEndOfWhatWasKnown) {
   }
 }
 
+TEST(CostModel, AfterASilenceOfAnyLengthACalmStageIsKnownAtOnce) {
+  for (const Duration silence : {10s, 60s, 600s}) {
+    Course course;
+    course.measure(0, 20ms, 100);
+    course.now += silence;
+    EXPECT_LE(course.forecast().quantile(1), 20ms);
+    EXPECT_GT(course.expected(), 0ms);
+    course.measure(0, 20ms);
+    for (int i = 0; i < 100; ++i) {
+      expect_near(course.expected(), 20ms);
+      expect_near(course.forecast().quantile(1), 20ms);
+      course.measure(0, 20ms);
+    }
+  }
+}
+
+TEST(CostModel, TheFirstCostAfterASilenceSaysHowFarExpectationsFell) {
+  for (const Duration silence : {10s, 60s, 600s}) {
+    Course course;
+    course.measure(0, 20ms, 30);
+    course.measure(0, 100ms, 30);
+    course.now += silence;
+    course.measure(0, 20ms);
+    expect_near(course.expected(), 20ms);
+    EXPECT_FALSE(course.sut.may_be_cheaper());
+  }
+}
+
+TEST(CostModel, ASpikeAfterASilenceIsOneBesideWhatWasLearned) {
+  Course course;
+  course.measure(0, 20ms, 30);
+  course.now += 60s;
+  course.measure(0, 120ms);
+  expect_near(course.expected(), 20ms, 0.1);
+}
+
+TEST(CostModel, WhatFadedAndIsConfirmedIsToldToTheOthers) {
+  const auto shared = std::make_shared<SharedSlowdown>();
+  Course course({std::nullopt}, shared);
+  Course other({std::nullopt}, shared);
+  course.measure(0, 20ms, 20);
+  other.measure(0, 10ms, 20);
+  course.measure(0, 60ms, 20);
+  other.measure(0, 30ms, 20);
+  course.now += 60s;
+  course.measure(0, 20ms);
+  EXPECT_LT(other.expected(), 15ms);
+}
+
 TEST(CostModel, NewCapsReplaceWhatWasKnown) {
   Course course;
   course.measure(0, 20ms, 30);

@@ -367,6 +367,19 @@ TEST(SkipPolicy, ComesBackWithoutRescueToo) {
   EXPECT_GE(run(scenario, policy).full(500, 100), 0.99);
 }
 
+TEST(SkipPolicy, AfterASilenceOfAnyLengthACalmStageIsApplied) {
+  for (const Duration silence : {10s, 60s, 600s}) {
+    Fed fed(ladder(1), 20ms, 300);
+    fed.now += silence;
+    for (int i = 0; i < 100; ++i) {
+      EXPECT_EQ(fed.decide().level, 0U) << i;
+      fed.feed(20ms, 1);
+    }
+    EXPECT_NEAR(static_cast<double>(fed.sut.expected_cost(0)->count()), 20e6,
+                1e6);
+  }
+}
+
 TEST(SkipPolicy, ComesBackAfterOneStall) {
   std::vector<double> costs(300, 0.66);
   costs[100] = 60;
