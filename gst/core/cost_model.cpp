@@ -140,15 +140,26 @@ void CostModel::on_measured(unsigned level, Duration cost, RunningTime now) {
 
 void CostModel::on_overrun(unsigned level, Duration age, RunningTime now) {
   Nominal& nominal = nominal_.at(level);
-  if (!is_known(level)) {
-    nominal.log_cost = log_of(age) - slowdown_;
+  if (nominal.measured == 0 && !nominal.is_seeded) {
+    const double guess = log_of(age) - slowdown_;
+    nominal.log_cost =
+        nominal.has_guess ? std::max(nominal.log_cost, guess) : guess;
     nominal.has_guess = true;
+    return;
+  }
+  const RunningTime begun = now - age;
+  const auto same =
+      std::find_if(pending_.begin(), pending_.end(), [&](const Pending& job) {
+        return job.level == level && job.begun == begun;
+      });
+  if (same != pending_.end()) {
+    same->given_up_after = age;
     return;
   }
   // So many jobs at once that the oldest ones are of no interest.
   constexpr std::size_t kMostPending = 16;
   if (pending_.size() == kMostPending) pending_.erase(pending_.begin());
-  pending_.push_back({level, now - age});
+  pending_.push_back({level, begun, {}});
 }
 
 void CostModel::learn(unsigned level, double log_cost, RunningTime begun,
@@ -271,8 +282,8 @@ double CostModel::foreseen(RunningTime now) const {
   double last = outlier_;
   for (const Pending& job : pending_) {
     if (last_begun_ && job.begun < *last_begun_) continue;
-    const double deviation =
-        log_of(now - job.begun) - log_cost(job.level) - slowdown;
+    const Duration age = job.given_up_after.value_or(now - job.begun);
+    const double deviation = log_of(age) - log_cost(job.level) - slowdown;
     if (deviation <= kOutlier) continue;
     slowdown +=
         (last > 0 ? kShiftGain : kOutlierGain) * std::min(deviation, kFarthest);

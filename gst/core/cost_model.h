@@ -53,7 +53,8 @@ class CostModel {
   void on_caps();
   // A worker was done with `level` after `cost`.
   void on_measured(unsigned level, Duration cost, RunningTime now);
-  // One is still busy with `level` after `age`.
+  // One is still busy with `level` after `age`. Again for the same begin (to
+  // the nanosecond): it has given that job up, and its cost will not be known.
   void on_overrun(unsigned level, Duration age, RunningTime now);
 
   bool is_known(unsigned level) const;
@@ -97,6 +98,7 @@ class CostModel {
   struct Pending {
     unsigned level = 0;
     RunningTime begun{};
+    std::optional<Duration> given_up_after;  // none: still busy with it
   };
   void learn(unsigned level, double log_cost, RunningTime begun,
              RunningTime now);

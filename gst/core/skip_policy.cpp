@@ -90,6 +90,7 @@ void SkipPolicy::on_measured(unsigned level, Duration cost, RunningTime now) {
 
 void SkipPolicy::on_overrun(unsigned level, Duration age, RunningTime now) {
   costs_->on_overrun(level, age, now);
+  if (std::erase(overdue_, now - age) > 0) return;
   if (overdue_.size() == workers_) overdue_.erase(overdue_.begin());
   overdue_.push_back(now - age);
 }

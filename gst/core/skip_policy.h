@@ -123,6 +123,7 @@ class SkipPolicy {
   // left.
   void on_measured(unsigned level, Duration cost, RunningTime now);
   // The frame of a worker that is still busy with `level` after `age` has left.
+  // Again for the same begin (to the nanosecond): the worker has given it up.
   void on_overrun(unsigned level, Duration age, RunningTime now);
   void on_left(const SkipDeparture& departure);
 

@@ -225,6 +225,28 @@ TEST(CostModel, WhatWasOverdueIsForgottenOnceItIsDone) {
   expect_near(course.expected(), 20ms, 0.1);
 }
 
+TEST(CostModel, AJobThatIsGivenUpCountsOnceAndGrowsNoMore) {
+  Course course;
+  course.measure(0, 20ms, 30);
+  const RunningTime begun = course.now;
+  course.sut.on_overrun(0, 30ms, begun + 30ms);
+  course.sut.on_overrun(0, 36ms, begun + 36ms);
+  course.now = begun + 36ms;
+  const Duration expected = course.expected();
+  expect_near(expected, 20ms, 0.1);
+  course.now += 400ms;
+  EXPECT_EQ(course.expected(), expected);
+}
+
+TEST(CostModel, AGuessGrowsWithTheJobsThatTookLonger) {
+  Course course;
+  course.sut.on_overrun(0, 66ms, course.now + 66ms);
+  course.sut.on_overrun(0, 120ms, course.now + 120ms);
+  expect_near(course.expected(), 120ms, 0.01);
+  course.sut.on_overrun(0, 66ms, course.now + 200ms);
+  expect_near(course.expected(), 120ms, 0.01);
+}
+
 TEST(CostModel, AHangDoesNotCountOnceALaterJobIsDone) {
   Course course;
   course.measure(0, 20ms, 30);

@@ -528,6 +528,22 @@ TEST(SkipPolicy, IsStalledWhileEveryWorkerIsStuck) {
   EXPECT_EQ(fed.sut.state(), State::kNormal);
 }
 
+TEST(SkipPolicy, AJobThatWasGivenUpLeavesItsWorkerFree) {
+  Fed fed(ladder(1), 20ms);
+  const Duration begun = fed.now;
+  FrameOutlook frame = outlook(begun);
+  frame.workers = 2;
+  fed.sut.decide(frame);
+  fed.sut.on_overrun(0, kBudget, at(begun + kBudget));
+  fed.sut.on_overrun(0, 100ms, at(begun + 100ms));
+  fed.sut.on_arrival(at(begun + 800ms), at(begun + 800ms));
+  EXPECT_EQ(fed.sut.state(), State::kNormal);
+  // Nor is the other worker alone all of them.
+  fed.sut.on_overrun(0, kBudget, at(begun + 900ms));
+  fed.sut.on_arrival(at(begun + 2s), at(begun + 2s));
+  EXPECT_EQ(fed.sut.state(), State::kNormal);
+}
+
 TEST(SkipPolicy, CountsHowFramesLeft) {
   SkipPolicy sut(ladder(2));
   const auto leave = [&](std::optional<unsigned> level) {
