@@ -16,8 +16,11 @@ void TransitTime::on_qos(RunningTime r, Duration jitter, Duration total) {
       std::find_if(departures_.begin(), end,
                    [r](const Departure& frame) { return frame.r == r; });
   if (known == end) return;
-  const Duration transit = r + total + jitter - known->left;
-  if (transit < Duration::zero() || transit > total) return;
+  // Bridges say what they like: nothing is reckoned with a jitter that no frame
+  // of ours can have.
+  const Duration longest = known->left - r;
+  if (jitter > longest || jitter < longest - total) return;
+  const Duration transit = total - (longest - jitter);
   transits_[heard_++ % kFrames] =
       jitter > Duration::zero() ? transit : std::min(transit, quantile());
 }

@@ -70,6 +70,23 @@ TEST(TransitTime, LeavesOutWhatIsNotPlausible) {
   EXPECT_EQ(time.reserve(kBudget), Duration::zero());
 }
 
+// An overflow is what the sanitizers find.
+TEST(TransitTime, LeavesOutAJitterThatNoTimeCanBe) {
+  TransitTime time;
+  for (const Duration left : {milliseconds(95), milliseconds(300)}) {
+    time.on_departure(at(0), RunningTime(left));
+    time.on_qos(at(0), Duration::max(), kTotal);
+    time.on_qos(at(0), Duration::min(), kTotal);
+  }
+  EXPECT_EQ(time.reserve(kBudget), Duration::zero());
+}
+
+TEST(TransitTime, IsAlsoWhatFramesTookThatLeftTooLate) {
+  TransitTime time;
+  pass(time, 40, milliseconds(-200), milliseconds(12));
+  EXPECT_EQ(time.reserve(kBudget), milliseconds(12));
+}
+
 TEST(TransitTime, IsForgottenByAReset) {
   TransitTime time;
   pass(time, 40, milliseconds(5), milliseconds(12));
