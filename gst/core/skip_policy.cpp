@@ -11,6 +11,10 @@ namespace {
 static_assert(CostModel::kPoints == SlackValue::kPoints);
 
 constexpr double kIntervalGain = 0.1;
+// A gap in the timestamps longer than this many seconds is a pause or a jump,
+// unless frames come about as slowly.
+constexpr double kLongestGap = 1;
+constexpr double kLongerGap = 2;
 // A level is expected to be done in time when it is as likely as not.
 constexpr double kLikely = 0.5;
 
@@ -74,7 +78,8 @@ void SkipPolicy::on_caps() {
 
 void SkipPolicy::on_arrival(RunningTime running_time, RunningTime now) {
   if (last_running_time_ && running_time > *last_running_time_) {
-    const double gap = seconds(running_time - *last_running_time_);
+    const double gap = std::min(seconds(running_time - *last_running_time_),
+                                std::max(kLongestGap, kLongerGap * interval_));
     interval_ += interval_ == 0 ? gap : kIntervalGain * (gap - interval_);
   }
   last_running_time_ = running_time;

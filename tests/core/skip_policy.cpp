@@ -344,6 +344,43 @@ TEST(SkipPolicy, IsInTimeFromTheOnsetOn) {
   EXPECT_GE(applied, 20U);
 }
 
+TEST(SkipPolicy, AfterAGapOfTheTimestampsAnOverloadIsNoticedAsSoon) {
+  for (const Duration gap : {10s, 100s, 1000s}) {
+    Fed fed(ladder(1), 20ms);
+    fed.now += gap;
+    fed.feed(100ms, 20);
+    EXPECT_EQ(fed.sut.state(), State::kPressure);
+  }
+}
+
+TEST(SkipPolicy, ATimestampThatGoesBackIsNoGap) {
+  Fed fed(ladder(1), 20ms);
+  fed.sut.on_arrival(at(-1000s), at(fed.now));
+  fed.sut.on_arrival(at(fed.now), at(fed.now));
+  fed.feed(100ms, 20);
+  EXPECT_EQ(fed.sut.state(), State::kPressure);
+}
+
+TEST(SkipPolicy, WhereFramesAreRareTheirGapsCount) {
+  SkipPolicy sut(ladder(1));
+  const auto feed = [&](int first, int frames, Duration cost) {
+    for (int i = first; i < first + frames; ++i) {
+      const Duration now = i * 5s;
+      sut.on_arrival(at(now), at(now));
+      FrameOutlook frame = outlook(now, 5s);
+      frame.fresh_slack = 5s;
+      sut.decide(frame);
+      sut.on_measured(0, cost, at(now + cost));
+    }
+  };
+  feed(0, 60, 4s);
+  // Pressure is when eight frames do not fit.
+  feed(60, 5, 8s);
+  EXPECT_EQ(sut.state(), State::kNormal);
+  feed(65, 10, 8s);
+  EXPECT_EQ(sut.state(), State::kPressure);
+}
+
 // ---- Out of it again -------------------------------------------------------
 
 TEST(SkipPolicy, ComesBackAfterAnOverload) {
