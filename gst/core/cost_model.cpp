@@ -36,6 +36,9 @@ constexpr double kMostFaded = 2.08;
 // much better another one has to be.
 constexpr double kForget = 1.0 / 64;
 constexpr double kClearly = 0.97;
+// What costs less costs nothing: to hand the frame over costs about as much
+// (core/pool_size).
+constexpr Duration kNoCost = std::chrono::microseconds(50);
 // Before anything was learned: give or take 20 %.
 constexpr std::array<double, 5> kFirstGuess{-0.2, -0.1, 0, 0.1, 0.2};
 // A level that is not known, compared with the one above it.
@@ -56,7 +59,7 @@ double seconds(Duration time) {
 }
 
 double log_of(Duration cost) {
-  return std::log(std::max(1e-6, std::chrono::duration<double>(cost).count()));
+  return std::log(seconds(std::max(kNoCost, cost)));
 }
 
 Duration from_log(double log_cost) {
@@ -165,6 +168,10 @@ void CostModel::on_overrun(unsigned level, Duration age, RunningTime now) {
 void CostModel::learn(unsigned level, double log_cost, RunningTime begun,
                       RunningTime now) {
   Nominal& nominal = nominal_.at(level);
+  if (began_to_cost(nominal, log_cost)) {
+    nominal.measured = 0;
+    nominal.first.clear();
+  }
   Sample sample;
   double value = log_cost - nominal.log_cost;
   // Where it is after a silence, between what was learned and what that has
@@ -192,6 +199,13 @@ void CostModel::learn(unsigned level, double log_cost, RunningTime begun,
   last_begun_ = begun;
   last_at_ = now;
   condense();
+}
+
+// A stage that was in passthrough, and is not any more: that is no slowdown.
+bool CostModel::began_to_cost(const Nominal& nominal, double cost) const {
+  const double nothing = log_of(kNoCost);
+  return nominal.log_cost + slowdown_ < nothing + kOutlier &&
+         cost > nothing + kFarthest;
 }
 
 // How much of an error is the level's own, and not the slowdown of all: all of

@@ -11,7 +11,7 @@
 // nothing is measured, what was learned fades: a stage that was too slow once
 // is not too slow for ever. The first cost after a silence says how much of the
 // fading was true.
-// Not for: deciding anything; nor for costs below a microsecond.
+// Not for: deciding anything; nor for costs below 50 us, which are none.
 // Thread: confined. Where several policies share one model, the lock that
 // guards it is held while any of them is called.
 #pragma once
@@ -102,6 +102,7 @@ class CostModel {
   };
   void learn(unsigned level, double log_cost, RunningTime begun,
              RunningTime now);
+  bool began_to_cost(const Nominal& nominal, double cost) const;
   double own_part_of(unsigned level, double error);
   void move_slowdown(double deviation);
   void add_to_slowdown(double change);

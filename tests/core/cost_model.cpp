@@ -166,6 +166,36 @@ TEST(CostModel, ASlowdownIsSharedByAllLevels) {
   EXPECT_GT(course.sut.slowdown(), 1.5);
 }
 
+TEST(CostModel, ALevelThatCostNothingAndDoesNowIsNoSlowdown) {
+  for (const Duration nothing : {Duration(0), Duration(5us), Duration(50us)})
+    for (const int frames : {1, 3, 100}) {
+      Course course({std::nullopt, 1ms});
+      course.measure(0, nothing, frames);
+      for (int i = 0; i < 10; ++i) {
+        course.measure(0, 100ms);
+        EXPECT_LT(course.forecast(1).quantile(1), 2ms) << frames << " " << i;
+      }
+      expect_near(course.expected(0), 100ms);
+      EXPECT_NEAR(course.sut.slowdown(), 1, 0.05);
+    }
+}
+
+TEST(CostModel, LessThanACostIsAllTheSame) {
+  Course course;
+  course.measure(0, 40us, 30);
+  course.measure(0, 1us, 5);
+  expect_near(course.expected(), 50us, 0.01);
+  EXPECT_FALSE(course.sut.may_be_cheaper());
+}
+
+TEST(CostModel, OneSpikeOfAStageThatCostsNothingIsForgotten) {
+  Course course;
+  course.measure(0, 10us, 30);
+  course.measure(0, 20ms);
+  course.measure(0, 10us, 4);
+  EXPECT_LT(course.expected(), 100us);
+}
+
 TEST(CostModel, ALevelThatIsNotKnownCostsHalfOfTheOneAbove) {
   Course course({std::nullopt, std::nullopt, std::nullopt});
   course.measure(0, 20ms, 8);

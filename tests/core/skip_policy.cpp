@@ -196,6 +196,20 @@ TEST(SkipPolicy, AFrameThatFitsALowerLevelGetsThat) {
   EXPECT_EQ(verdict.reason, SkipReason::kFits);
 }
 
+TEST(SkipPolicy, AStageThatBeginsToCostLeavesTheLowerLevelPossible) {
+  for (const bool can_rescue : {false, true})
+    for (const int frames : {3, 100}) {
+      SkipSettings settings = ladder(2);
+      settings.levels[1].cost = 1ms;
+      settings.can_rescue = can_rescue;
+      Fed fed(settings, 0ms, frames);
+      fed.feed(100ms, 3);
+      const LevelVerdict verdict = fed.decide();
+      EXPECT_EQ(verdict.level, 1U) << can_rescue << " " << frames;
+      EXPECT_EQ(verdict.in_time, 1);
+    }
+}
+
 TEST(SkipPolicy, AFrameIsSparedWhereTheNextOnesAreWorthMore) {
   const auto costs = WorkloadMaker(kFrame, 600, 1).constant(1.23);
   SkipPolicy policy(ladder(1));
