@@ -27,11 +27,11 @@ constexpr double kOwnGain = 0.05;
 // One that is far cheaper than another level let expect is no spike.
 constexpr double kCheaperGain = 0.25;
 // While nothing is measured, expectations fall by so much a second (about 3 %
-// for each frame at 30 fps), from this time on.
+// for each frame at 30 fps), from this time on, down to an eighth: what takes
+// so many times as long as there is time for is found by trials alone.
 constexpr double kFading = 1.0;
 constexpr Duration kSilence = std::chrono::milliseconds(500);
-// And no further: what took 100 times as long as there is time for fits then.
-constexpr double kFarthestFade = 5;
+constexpr double kMostFaded = 2.08;
 // How fast the candidates for how long a deviation lasts are forgotten, and how
 // much better another one has to be.
 constexpr double kForget = 1.0 / 64;
@@ -286,7 +286,7 @@ double CostModel::learned_center() const {
 // By how much what was learned has faded.
 double CostModel::faded(RunningTime now) const {
   if (!last_at_ || now - *last_at_ <= kSilence) return 0;
-  return std::min(kFarthestFade, kFading * seconds(now - *last_at_ - kSilence));
+  return std::min(kMostFaded, kFading * seconds(now - *last_at_ - kSilence));
 }
 
 // The slowdown as it will be when what is overdue is done: jobs that have taken
