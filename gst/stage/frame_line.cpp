@@ -376,20 +376,26 @@ bool FrameLine::has_to_keep_original(const LineEntry& entry) const {
          due_of(entry) && entry.sticky->epoch()->may_bypass();
 }
 
+LevelChooser::Ending FrameLine::ending_of(core::Sequence sequence,
+                                          const JobResult& result) {
+  using Ending = LevelChooser::Ending;
+  if (result.flow != GST_FLOW_OK) return Ending::kInterrupted;
+  // A stage need not give anything; one whose frame has left may have been
+  // stopped before it could.
+  return window_.find(sequence) != nullptr || !result.outputs.empty()
+             ? Ending::kDone
+             : Ending::kAbandoned;
+}
+
 void FrameLine::on_finished(const Worker& worker, core::Sequence sequence,
                             JobResult& result) {
   if (is_stopped_) return;
   if (result.copied_buffers != 0)
     sums_.on_copies(result.copied_buffers, result.copied_bytes);
   core::Duration service = result.end - result.start;
-  if (chooser_ != nullptr) {
-    // A frame that has left may have been abandoned half-way.
-    const bool is_complete =
-        result.flow == GST_FLOW_OK &&
-        (window_.find(sequence) != nullptr || !result.outputs.empty());
-    service =
-        chooser_->on_finished(worker, is_complete, service, measuring_time());
-  }
+  if (chooser_ != nullptr)
+    service = chooser_->on_finished(worker, ending_of(sequence, result),
+                                    service, measuring_time());
   staffing_.on_finished(worker, service, result.end);
   if (LineEntry* entry = window_.find(sequence)) {
     entry->store(result);

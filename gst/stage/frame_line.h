@@ -170,6 +170,8 @@ class FrameLine {
   }
   void lose(LineEntry& entry, core::Cause cause);
   void end_earlier_generations();
+  LevelChooser::Ending ending_of(core::Sequence sequence,
+                                 const JobResult& result);
   void keep_late_result(core::Sequence sequence, Outputs& outputs);
   bool may_be_stalled(const LineEntry& head) const;
   void await_key_unit(const LineEntry& entry);

@@ -84,7 +84,7 @@ bool LevelChooser::on_begun(const Worker& worker, unsigned level,
   return has_gap;
 }
 
-core::Duration LevelChooser::on_finished(const Worker& worker, bool is_complete,
+core::Duration LevelChooser::on_finished(const Worker& worker, Ending ending,
                                          core::Duration service,
                                          std::optional<core::RunningTime> now) {
   const auto begun = begun_.find(&worker);
@@ -92,9 +92,9 @@ core::Duration LevelChooser::on_finished(const Worker& worker, bool is_complete,
   const auto [level, at] = begun->second;
   begun_.erase(begun);
   const std::lock_guard lock(costs_->mutex);
-  if (now && at && is_complete)
+  if (now && at && ending == Ending::kDone)
     policy_.on_measured(level, *now - *at, *now);
-  else if (now && at)
+  else if (now && at && ending == Ending::kAbandoned)
     policy_.on_overrun(level, *now - *at, *now);
   return as_full(level, service);
 }

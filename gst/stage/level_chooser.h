@@ -86,9 +86,15 @@ class LevelChooser {
   // takes is not measured.
   bool on_begun(const Worker& worker, unsigned level,
                 std::optional<core::RunningTime> now);
-  // It is done. `is_complete`: it was not abandoned half-way. Returns what the
-  // full stage would have cost it, as far as is known.
-  core::Duration on_finished(const Worker& worker, bool is_complete,
+  // How a job ended.
+  enum class Ending : std::uint8_t {
+    kDone,
+    kAbandoned,   // perhaps half-way: its frame had left
+    kInterrupted  // by a flush or an error
+  };
+  // It is done. Returns what the full stage would have cost it, as far as is
+  // known.
+  core::Duration on_finished(const Worker& worker, Ending ending,
                              core::Duration service,
                              std::optional<core::RunningTime> now);
   // Its frame left without its result.
