@@ -84,9 +84,9 @@ void Dispatcher::set_has_threads(bool has_threads) {
   line_.set_rescue(has_threads);
 }
 
-void Dispatcher::on_caps() {
+void Dispatcher::on_caps(const std::string& text) {
   const Section section(wakes_);
-  line_.on_caps();
+  line_.on_caps(text);
 }
 
 core::Duration Dispatcher::on_qos(core::RunningTime r, core::Duration jitter) {

@@ -57,7 +57,8 @@ class Dispatcher final : public WorkerListener, public OrderedQuery {
   // streaming thread, which also pushes what leaves. Then a frame that has been
   // begun cannot be rescued. Between two frames, on that thread, or stopped.
   void set_has_threads(bool has_threads);
-  void on_caps();
+  // Frames with the caps `text` follow.
+  void on_caps(const std::string& text);
   // As FrameLine::on_qos().
   core::Duration on_qos(core::RunningTime r, core::Duration jitter);
   PipelineTime& time() { return time_; }

@@ -411,11 +411,11 @@ void FrameLine::on_finished(const Worker& worker, core::Sequence sequence,
   review(result.end);
 }
 
-void FrameLine::on_caps() {
+void FrameLine::on_caps(const std::string& text) {
   // What is under way has the old ones.
   last_applied_ = window_.next();
   late_result_.reset();
-  if (chooser_ != nullptr) chooser_->on_caps();
+  if (chooser_ != nullptr) chooser_->on_caps(text);
 }
 
 // Too late for its frame, but newer than what has been shown.

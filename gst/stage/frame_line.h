@@ -19,6 +19,7 @@
 
 #include <memory>
 #include <optional>
+#include <string>
 #include <vector>
 
 #include "core/due_time.h"
@@ -96,7 +97,7 @@ class FrameLine {
       const std::shared_ptr<const StickyState>& sticky);
 
   // Frames with other caps follow.
-  void on_caps();
+  void on_caps(const std::string& text);
 
   // Through the workers.
   void on_finished(const Worker& worker, core::Sequence sequence,

@@ -41,11 +41,11 @@ LevelChooser::LevelChooser(Settings settings,
       policy_(settings_.skip, costs_->model),
       has_gap_(settings_.skip.levels.size(), false) {}
 
-void LevelChooser::on_caps() {
+void LevelChooser::on_caps(const std::string& text) {
   // What is under way is of the old ones.
   for (auto& [worker, begun] : begun_) begun.at.reset();
   const std::lock_guard lock(costs_->mutex);
-  policy_.on_caps();
+  if (costs_->take_caps(text)) policy_.on_caps();
 }
 
 void LevelChooser::on_arrival(core::RunningTime running_time,

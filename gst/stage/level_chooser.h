@@ -16,6 +16,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <string>
 #include <vector>
 
 #include "core/frame_record.h"
@@ -73,7 +74,9 @@ class LevelChooser {
   };
   LevelChooser(Settings settings, std::shared_ptr<SharedCosts> costs);
 
-  void on_caps();
+  // The caps `text` come: costs are learned anew, unless they are known of
+  // these.
+  void on_caps(const std::string& text);
   // `slack`: until its result has to be there; none: it has no due time.
   void on_arrival(core::RunningTime running_time, core::RunningTime now,
                   std::optional<core::Duration> slack);

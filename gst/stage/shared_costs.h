@@ -11,7 +11,9 @@
 
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "core/cost_model.h"
@@ -21,7 +23,13 @@ namespace dispatch::stage {
 struct SharedCosts {
   explicit SharedCosts(std::shared_ptr<core::CostModel> costs)
       : model(std::move(costs)) {}
+  // Whether these are other caps than those that the costs are of.
+  bool take_caps(const std::string& text) {
+    return std::exchange(caps, text) != text;
+  }
+
   std::mutex mutex;
+  std::string caps;                              // under mutex
   const std::shared_ptr<core::CostModel> model;  // under mutex
 };
 

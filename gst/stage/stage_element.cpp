@@ -519,7 +519,8 @@ bool StageElement::on_caps(GstCaps* caps) {
   is_media_per_stream_ = verdict.is_per_stream;
   is_per_stream_ = is_recognised_per_stream_ || is_media_per_stream_;
   dispatcher_->set_per_stream(is_per_stream_);
-  dispatcher_->on_caps();
+  g_autofree gchar* text = gst_caps_to_string(caps);
+  dispatcher_->on_caps(text);
   apply_staffing();
   stands_alone_ = core::stands_alone(
       gst_structure_get_name(gst_caps_get_structure(caps, 0)));
