@@ -82,7 +82,6 @@ enum { SIGNAL_STAGE_SETUP, N_SIGNALS };
 static guint signals[N_SIGNALS];
 
 static constexpr guint kMostHelpers = 1024;
-static constexpr gint kMostWindow = 1000;
 
 using LevelList = std::vector<GstAdaptiveSkipLevel*>;
 
@@ -424,7 +423,7 @@ static void install_law_properties(GObjectClass* klass) {
           "skip-window", "Skip window",
           "m/k: of k frames in a row at least m are to get a stage, as far as "
           "it can be; a fraction is reduced, 5/10 is 1/2 (0/1 = no such wish)",
-          0, 1, kMostWindow, 1, defaults.window_applied, defaults.window_frames,
+          0, 1, 1, 1, defaults.window_applied, defaults.window_frames,
           stage::kMutableReady));
   g_object_class_install_property(
       klass, PROP_TARGET_MISS_RATE,
