@@ -337,7 +337,7 @@ void CostModel::condense() {
     errors.push_back(sample.value -
                      expected(sample.center, sample.deviation, sample.age));
   if (samples_.size() < kPoints)
-    errors.insert(errors.end(), kFirstGuess.begin(), kFirstGuess.end());
+    for (const double guess : kFirstGuess) errors.push_back(guess);
   std::sort(errors.begin(), errors.end());
   for (std::size_t i = 0; i < kPoints; ++i)
     points_.at(i) = errors.at((2 * i + 1) * errors.size() / (2 * kPoints));
