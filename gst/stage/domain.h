@@ -4,8 +4,8 @@
 //
 // For: finding each other through a GstContext, sharing one automatic budget
 // along a path, what they notice of a slowdown, and the process-wide CPU
-// allowance. Not for: what one element
-// knows about itself (latency_account, dispatcher).
+// allowance. Not for: what one element knows about itself (latency_account,
+// dispatcher).
 // Thread: thread-safe.
 #pragma once
 

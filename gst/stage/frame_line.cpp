@@ -188,9 +188,7 @@ void FrameLine::add_frame(Frame frame, std::uint64_t bytes,
   entry.prelude = std::exchange(prelude_, {});
   stamp_arrival(entry);
   sums_.on_arrival();
-  if (chooser_ != nullptr && !is_per_stream_)
-    chooser_->on_arrival(entry.running_time.value_or(level_time()),
-                         level_time(), slack_of(entry));
+  if (chooser_ != nullptr && !is_per_stream_) tell_arrival(entry);
   ++frames_in_flight_;
   ++waiting_frames_;
   bytes_in_flight_ += bytes;
@@ -301,6 +299,13 @@ bool FrameLine::assign(LineEntry& entry, unsigned& awake) {
   staffing_.on_begun(now);
   hand_over(entry, std::move(worker), now);
   return true;
+}
+
+void FrameLine::tell_arrival(const LineEntry& entry) {
+  const core::RunningTime now = level_time();
+  std::optional<core::Duration> slack;
+  if (entry.due_monotonic) slack = entry.slack_at_arrival - core::kReleaseAhead;
+  chooser_->on_arrival(entry.running_time.value_or(now), now, slack);
 }
 
 // How long there is until its result has to be there.

@@ -156,6 +156,7 @@ class FrameLine {
   LineEntry& append(LineEntry::Kind kind,
                     const std::shared_ptr<const StickyState>& sticky);
   void stamp_arrival(LineEntry& entry);
+  void tell_arrival(const LineEntry& entry);
   bool concerns_output(const LineEntry& head) const;
   // `awake`: of the idle workers, how many need not be woken.
   void assign(unsigned awake = 0);

@@ -39,23 +39,19 @@ bool ThreadWorker::finish() {
 }
 
 void ThreadWorker::submit(Job job) {
-  bool has_to_wake = false;
-  {
-    const std::lock_guard lock(mutex_);
-    if (is_stopping_) return;
-    is_busy_ = true;
-    if (has_thread_) {
-      next_ = std::move(job);
-      has_to_wake = is_waiting_;
-    } else {
-      job_ = std::move(job);
-    }
-    if (has_thread_ && !has_to_wake) return;
-  }
-  if (has_to_wake)
-    changed_.notify_all();
-  else
+  std::unique_lock lock(mutex_);
+  if (is_stopping_) return;
+  is_busy_ = true;
+  if (!has_thread_) {
+    job_ = std::move(job);
+    lock.unlock();
     run();
+    return;
+  }
+  next_ = std::move(job);
+  const bool has_to_wake = is_waiting_;
+  lock.unlock();
+  if (has_to_wake) changed_.notify_all();
 }
 
 void ThreadWorker::abandon(core::Sequence sequence) {
