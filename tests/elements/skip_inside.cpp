@@ -15,7 +15,6 @@
 namespace dispatch::test {
 namespace {
 
-
 constexpr GstClockTime kUpstream = 5 * GST_MSECOND;
 constexpr GstClockTime kBudget = 30 * GST_MSECOND;
 // More than the budget.
