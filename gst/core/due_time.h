@@ -28,6 +28,8 @@ struct DueTimeInputs {
   Duration budget{};              // B: what this element may add
   std::optional<Duration> total;  // L: the LATENCY event; 0 counts as unknown
   Duration downstream_transit{};  // R: from this element to the sink
+
+  bool operator==(const DueTimeInputs&) const = default;
 };
 
 // Whether frames have due times at all with these inputs.

@@ -59,7 +59,8 @@ void FrameSums::on_departure(const FrameRecord& record) {
   if (record.late) ++late_;
   if (record.action != Action::kApplied) return;
   ++levels_.at(record.level);
-  queue_time_ += record.start - record.arrival;
+  queue_time_ += record.taken - record.arrival;
+  hand_over_time_ += record.start - record.taken;
   service_time_ += record.end - record.start;
   reorder_time_ += record.departure - record.end;
 }

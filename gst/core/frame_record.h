@@ -2,8 +2,8 @@
 //
 // What happened to one frame in one element, and the sums of it.
 //
-// For: the one account of a frame from which `stats`, the debug log and later
-// traces are made, so that they cannot disagree. Every frame that did not get
+// For: the one account of a frame from which `stats`, the debug log and traces
+// are made, so that they cannot disagree. Every frame that did not get
 // the full stage has exactly one cause in it.
 // Not for: keeping records; they are values that pass through.
 // Thread: confined (the owner locks).
@@ -59,16 +59,21 @@ const char* to_string(Cause cause);
 struct FrameRecord {
   Sequence sequence = 0;
   MonotonicTime arrival{};    // entered the element
+  MonotonicTime taken{};      // a worker was given it; zero: none was
   MonotonicTime start{};      // a worker began with it; zero: none did
   MonotonicTime end{};        // the worker was done; zero: it was not
   MonotonicTime departure{};  // left the element
   std::optional<RunningTime> running_time;  // none: it has no timestamp
   std::optional<RunningTime> left;          // departure, while PLAYING
   std::optional<RunningTime> due;
+  std::optional<MonotonicTime> due_monotonic;  // the same, as of departure
+  std::optional<Duration> slack;               // when it came
   std::optional<unsigned> worker;
+  std::optional<int> process;  // its id, if the worker is another one
   unsigned level = 0;  // that the worker was given: 0 is the full stage
   // If it is late: how long downstream kept the output with the one before.
   Duration blocked{};
+  Duration push{};  // how long downstream had what left
   Action action = Action::kDropped;
   Cause cause = Cause::kNone;
   bool late = false;  // left more than kLateAfter after the due time
@@ -101,9 +106,10 @@ class FrameSums {
   std::uint64_t late_results() const { return late_results_; }
   std::uint64_t copies() const { return copies_; }
   std::uint64_t copied_bytes() const { return copied_bytes_; }
-  // Sums over applied frames: waiting for a worker, in the stage, waiting for
-  // older frames.
+  // Sums over applied frames: waiting for a worker, on the way to it, in the
+  // stage, waiting for older frames.
   Duration queue_time() const { return queue_time_; }
+  Duration hand_over_time() const { return hand_over_time_; }
   Duration service_time() const { return service_time_; }
   Duration reorder_time() const { return reorder_time_; }
 
@@ -117,6 +123,7 @@ class FrameSums {
   std::uint64_t copies_ = 0;
   std::uint64_t copied_bytes_ = 0;
   Duration queue_time_{};
+  Duration hand_over_time_{};
   Duration service_time_{};
   Duration reorder_time_{};
 };

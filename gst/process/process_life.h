@@ -28,6 +28,7 @@ class ProcessLife {
   // `name`: "worker0", for the problems.
   ProcessLife(std::string name, os::ChildProcess child)
       : name_(std::move(name)),
+        pid_(child.pid()),
         pidfd_(child.pidfd()),
         child_(std::move(child)) {}
 
@@ -42,6 +43,8 @@ class ProcessLife {
   bool may_touch() const;
 
   // Readable when the process has ended.
+  // Also when it is gone.
+  int pid() const { return pid_; }
   int pidfd() const { return pidfd_; }
 
   // It says that it is ready, or cannot be (`why_not`).
@@ -89,6 +92,7 @@ class ProcessLife {
   End end_locked(int pid, std::string how, std::string log);
 
   const std::string name_;
+  const int pid_;    // child_'s
   const int pidfd_;  // child_'s
   mutable std::mutex mutex_;
   std::condition_variable changed_;

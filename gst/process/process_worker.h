@@ -89,6 +89,7 @@ class ProcessWorker final : public stage::Worker,
 
   // Worker. None blocks. The end of a job is told by take_reports().
   unsigned number() const override { return number_; }
+  std::optional<int> process() const override { return life_.pid(); }
   const std::string& description() const { return description_; }
   void submit(stage::Job job) override;
   void abandon(core::Sequence sequence) override {

@@ -10,9 +10,11 @@ namespace dispatch::stage {
 using std::chrono::steady_clock;
 
 Dispatcher::Dispatcher(GstElement* owner, GstPad* src)
-    : staffing_(workers_, wakes_, cpu_allowance()),
-      line_(owner, time_, workers_, staffing_, wakes_),
-      output_(owner, src, time_, line_, wakes_) {}
+    : owner_(owner),
+      trace_(owner),
+      staffing_(workers_, wakes_, cpu_allowance()),
+      line_(owner, time_, workers_, staffing_, wakes_, trace_),
+      output_(owner, src, time_, line_, wakes_, trace_) {}
 
 // ---- Settings --------------------------------------------------------------
 
@@ -139,7 +141,9 @@ GstFlowReturn Dispatcher::flow() const {
 
 void Dispatcher::start(const WorkerList& workers,
                        std::shared_ptr<Reports> reports) {
+  std::shared_ptr<TraceFile> trace = open_trace_for(owner_);
   const Section section(wakes_);
+  if (trace) trace_.start(std::move(trace));
   workers_.set(workers);
   wakes_.set_reports(std::move(reports));
   staffing_.start();
@@ -154,12 +158,15 @@ void Dispatcher::begin_stop() {
 }
 
 void Dispatcher::finish_stop() {
-  const Section section(wakes_);
+  Section section(wakes_);
   line_.finish_stop();
   workers_.clear();
   staffing_.stop();
   wakes_.set_reports(nullptr);
   output_.reset();
+  const std::shared_ptr<TraceFile> trace = trace_.stop(line_.sums());
+  section.unlock();
+  if (trace) trace->flush();
 }
 
 void Dispatcher::begin_flush() {

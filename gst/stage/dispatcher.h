@@ -39,7 +39,7 @@ namespace dispatch::stage {
 class Dispatcher final : public WorkerListener, public OrderedQuery {
  public:
   // `owner`, `src` (transfer none): the element and its src pad. The element is
-  // touched by run_output() only.
+  // touched by start() and run_output() only.
   Dispatcher(GstElement* owner, GstPad* src);
 
   // What the user and the pipeline say. May change at any time.
@@ -119,6 +119,9 @@ class Dispatcher final : public WorkerListener, public OrderedQuery {
                         bool is_per_stream);
   std::vector<unsigned> free_numbers(unsigned count) const;
 
+  // What the element tells a trace.
+  ElementTrace& trace() { return trace_; }
+
   // Originals that had to be copied before they came here.
   void count_copies(std::uint64_t buffers, std::uint64_t bytes);
 
@@ -157,8 +160,10 @@ class Dispatcher final : public WorkerListener, public OrderedQuery {
   bool ask_stage(Section& section, GstQuery* query,
                  const std::shared_ptr<const StickyState>& sticky);
 
+  GstElement* const owner_;
   PipelineTime time_;
   mutable Wakes wakes_;
+  ElementTrace trace_;
   // All three need a Section:
   WorkerRoster workers_;
   Staffing staffing_;

@@ -37,12 +37,14 @@ bool concerns_stage(GstEvent* event) {
 }  // namespace
 
 FrameLine::FrameLine(GstElement* owner, const PipelineTime& time,
-                     WorkerRoster& workers, Staffing& staffing, Wakes& wakes)
+                     WorkerRoster& workers, Staffing& staffing, Wakes& wakes,
+                     ElementTrace& trace)
     : owner_(owner),
       time_(time),
       workers_(workers),
       staffing_(staffing),
-      wakes_(wakes) {
+      wakes_(wakes),
+      trace_(trace) {
   init_debug();
 }
 
@@ -50,6 +52,7 @@ void FrameLine::set_due_inputs(const core::DueTimeInputs& inputs) {
   due_inputs_ = inputs;
   staffing_.set_due_times(!is_per_stream_ && core::due_times_apply(inputs),
                           inputs.budget);
+  trace_.on_due_inputs(inputs);
 }
 
 void FrameLine::set_per_stream(bool is_per_stream) {
@@ -198,6 +201,7 @@ void FrameLine::add_frame(Frame frame, std::uint64_t bytes,
   assign();
   staffing_.on_arrival(now);
   review(now);
+  trace_counts();
 }
 
 void FrameLine::add_event(EventPtr event,
@@ -370,6 +374,9 @@ void FrameLine::hand_over(LineEntry& entry, std::shared_ptr<Worker> worker,
   if (entry.kind == LineEntry::Kind::kFrame) --waiting_frames_;
   entry.worker = worker.get();
   entry.record.worker = worker->number();
+  entry.record.process = worker->process();
+  entry.record.taken = now;
+  trace_.on_taken(*worker, entry.record.sequence, entry.record.level, now);
   if (entry.running_time) entry.record.start = now;
   Job job = entry.make_job(has_to_keep_original(entry));
   job.is_after_gap = is_after_gap;
@@ -402,7 +409,9 @@ void FrameLine::on_finished(const Worker& worker, core::Sequence sequence,
     service = chooser_->on_finished(worker, ending_of(sequence, result),
                                     service, measuring_time());
   staffing_.on_finished(worker, service, result.end);
-  if (LineEntry* entry = window_.find(sequence)) {
+  LineEntry* const entry = window_.find(sequence);
+  trace_.on_finished(worker, result, /*is_late=*/entry == nullptr);
+  if (entry != nullptr) {
     entry->store(result);
     if (entry->kind == LineEntry::Kind::kFrame) ++done_frames_;
     entry->refuse_waiting_question(wakes_);
@@ -463,6 +472,7 @@ void FrameLine::review(core::MonotonicTime now) {
 void FrameLine::on_lost(const Worker& worker, Job job) {
   workers_.on_lost(worker);
   wakes_.wake_supervisor();
+  if (!is_stopped_) trace_.on_lost(worker);
   LineEntry* const entry = window_.find(job.sequence);
   if (is_stopped_ || entry == nullptr || entry->worker != &worker) return;
   const bool is_intact = static_cast<bool>(job.frame);
@@ -651,10 +661,17 @@ void FrameLine::account(const core::FrameRecord& record, GstFlowReturn flow,
       record.cause == core::Cause::kOverdueRunning ||
       record.cause == core::Cause::kStalled)
     staffing_.on_rescued(record.departure);
+  trace_.on_left(record, choice.verdict, chooser_);
+  trace_counts();
   GST_LOG_OBJECT(owner_, "frame %" G_GUINT64_FORMAT " %s, cause %s%s",
                  record.sequence, core::to_string(record.action),
                  core::to_string(record.cause), record.late ? ", late" : "");
   take_flow(flow);
+}
+
+void FrameLine::trace_counts() {
+  if (trace_.is_on())
+    trace_.on_counts(sums_, workers_, core::to_string(staffing_.size().why()));
 }
 
 core::Duration FrameLine::on_qos(core::RunningTime r, core::Duration jitter) {

@@ -27,6 +27,7 @@
 #include "core/reorder_window.h"
 #include "core/transit_time.h"
 #include "core/window_limits.h"
+#include "stage/element_trace.h"
 #include "stage/level_chooser.h"
 #include "stage/line_entry.h"
 #include "stage/pipeline_time.h"
@@ -46,7 +47,7 @@ class FrameLine {
 
   // All are borrowed. `owner`: the element, for its name in the log.
   FrameLine(GstElement* owner, const PipelineTime& time, WorkerRoster& workers,
-            Staffing& staffing, Wakes& wakes);
+            Staffing& staffing, Wakes& wakes, ElementTrace& trace);
 
   void set_late_policy(core::LatePolicy policy) { policy_ = policy; }
   void set_due_inputs(const core::DueTimeInputs& inputs);
@@ -185,12 +186,14 @@ class FrameLine {
   void pass_on_prelude(LineEntry& entry);
   void interrupt_waits();
   void discard_all(core::Cause cause);
+  void trace_counts();
 
   GstElement* const owner_;
   const PipelineTime& time_;
   WorkerRoster& workers_;
   Staffing& staffing_;
   Wakes& wakes_;
+  ElementTrace& trace_;
 
   core::WindowLimits limits_;
   core::LatePolicy policy_ = core::LatePolicy::kBypass;

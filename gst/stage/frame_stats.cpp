@@ -41,6 +41,7 @@ GstStructure* to_structure(const core::FrameSums& sums, const char* name) {
   set(stats, "copies", sums.copies());
   set(stats, "copied-bytes", sums.copied_bytes());
   set(stats, "queue-time", sums.queue_time());
+  set(stats, "hand-over-time", sums.hand_over_time());
   set(stats, "service-time", sums.service_time());
   set(stats, "reorder-time", sums.reorder_time());
   set_causes(stats, sums);

@@ -39,17 +39,24 @@ std::string key_of(const LevelNews& news) {
 
 }  // namespace
 
-void LevelMessages::post(const LevelNews& news) {
+void LevelMessages::post(const LevelNews& news, bool may_post) {
+  GstStructure* fields = to_structure(news);
+  trace_.on_news(fields);
+  if (may_post) post(key_of(news), fields);
+  gst_structure_free(fields);
+}
+
+void LevelMessages::post(const std::string& key, const GstStructure* fields) {
   core::MessageRate& rate =
-      rates_.try_emplace(key_of(news), kMostPerSecond).first->second;
+      rates_.try_emplace(key, kMostPerSecond).first->second;
   const std::optional<unsigned> kept_back =
       rate.pass(std::chrono::steady_clock::now());
   if (!kept_back) return;
-  GstStructure* fields = to_structure(news);
-  gst_structure_set(fields, "kept-back", G_TYPE_UINT, *kept_back, nullptr);
-  GST_INFO_OBJECT(element_, "%" GST_PTR_FORMAT, fields);
+  GstStructure* message = gst_structure_copy(fields);
+  gst_structure_set(message, "kept-back", G_TYPE_UINT, *kept_back, nullptr);
+  GST_INFO_OBJECT(element_, "%" GST_PTR_FORMAT, message);
   gst_element_post_message(
-      element_, gst_message_new_element(GST_OBJECT_CAST(element_), fields));
+      element_, gst_message_new_element(GST_OBJECT_CAST(element_), message));
 }
 
 }  // namespace dispatch::stage

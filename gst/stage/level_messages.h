@@ -4,7 +4,8 @@
 // docs/elements/adaptiveskip.md.
 //
 // For: their fields, and their rate: one a second for each reason, with the
-// number that was kept back. Not for: QOS messages (output_loop).
+// number that was kept back. A trace gets them all. Not for: QOS messages
+// (output_loop).
 // Thread: confined to the output. No lock is held while posting.
 #pragma once
 
@@ -12,6 +13,7 @@
 #include <string>
 
 #include "core/message_rate.h"
+#include "stage/element_trace.h"
 #include "stage/level_chooser.h"
 #include "stage/ptr.h"
 
@@ -19,13 +21,18 @@ namespace dispatch::stage {
 
 class LevelMessages {
  public:
-  // `element` (transfer none) outlives this.
-  explicit LevelMessages(GstElement* element) : element_(element) {}
+  // `element` (transfer none) and `trace` (borrowed) outlive this.
+  LevelMessages(GstElement* element, ElementTrace& trace)
+      : element_(element), trace_(trace) {}
 
-  void post(const LevelNews& news);
+  // On the bus only if it `may_post`.
+  void post(const LevelNews& news, bool may_post);
 
  private:
+  void post(const std::string& key, const GstStructure* fields);
+
   GstElement* const element_;
+  ElementTrace& trace_;
   std::map<std::string, core::MessageRate> rates_;  // by name and reason
 };
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 #include "stage/line_entry.h"
 
+#include <algorithm>
 #include <utility>
 
 namespace dispatch::stage {
@@ -45,7 +46,7 @@ void LineEntry::store(JobResult& result) {
   }
   flow = result.flow;
   allocation = std::move(result.answer);
-  record.start = result.start;
+  record.start = std::max(result.start, record.taken);
   record.end = result.end;
   worker = nullptr;
   is_done = true;

@@ -43,13 +43,13 @@ GstMessage* new_qos(GstElement* owner, const Stamps& stamps,
 }  // namespace
 
 OutputLoop::OutputLoop(GstElement* owner, GstPad* src, const PipelineTime& time,
-                       FrameLine& line, Wakes& wakes)
+                       FrameLine& line, Wakes& wakes, ElementTrace& trace)
     : owner_(owner),
       time_(time),
       line_(line),
       wakes_(wakes),
       output_(src),
-      level_messages_(owner) {}
+      level_messages_(owner, trace) {}
 
 bool OutputLoop::can_step() {
   if (line_.is_empty() || line_.is_ended()) return false;
@@ -204,6 +204,8 @@ OutputLoop::Leaving OutputLoop::begin_leaving(const LineEntry& head) const {
       head.record, head.stamps, head.sticky, {head.verdict, head.slack}};
   frame.record.running_time = head.running_time;
   frame.record.due = line_.due_of(head);
+  if (head.due_monotonic) frame.record.slack = head.slack_at_arrival;
+  if (head.came_with_due) frame.record.due_monotonic = head.due_monotonic;
   return frame;
 }
 
@@ -232,7 +234,7 @@ void OutputLoop::release_result(Section& section) {
                         (reuses || !OrderedOutput::keeps_caps(sticky))));
   stamp_departure(record);
   GstFlowReturn flow = output_.push_result(outputs_, sticky, keeps_last);
-  last_push_ = steady_clock::now() - record.departure;
+  record.push = last_push_ = steady_clock::now() - record.departure;
   if (lacks_eos) output_.push_event(std::move(event), sticky);
   if (flow == GST_FLOW_OK) flow = stage_flow;
   const bool is_applied =
@@ -262,7 +264,7 @@ GstFlowReturn OutputLoop::push_substitute(Leaving& frame, Frame original,
   } else {
     output_.drop(frame.stamps, sticky);
   }
-  last_push_ = steady_clock::now() - frame.record.departure;
+  frame.record.push = last_push_ = steady_clock::now() - frame.record.departure;
   // It may be possible yet, while the stage has not chosen its caps.
   if (policy == core::LatePolicy::kBypass && !reuses &&
       action != core::Action::kBypassed && sticky.epoch()->output_caps())
@@ -324,9 +326,9 @@ void OutputLoop::tell_news(Section& section, const Leaving& frame) {
     if (news->kind == LevelNews::Kind::kLevel &&
         frame.record.action == core::Action::kApplied)
       post_qos(section, frame, core::Duration());
-    if (!line_.tells_levels()) continue;
+    const bool may_post = line_.tells_levels();
     section.unlock();
-    level_messages_.post(*news);
+    level_messages_.post(*news, may_post);
     section.lock();
   }
 }
@@ -335,6 +337,8 @@ void OutputLoop::stamp_departure(core::FrameRecord& record) const {
   record.departure = steady_clock::now();
   if (!record.due) return;
   record.left = time_.now();
+  if (record.left)
+    record.due_monotonic = record.departure + (*record.due - *record.left);
   record.late = core::is_late(record.due, record.left);
   // In time, it may have been a sink that waits for its clock.
   if (record.late) record.blocked = last_push_;

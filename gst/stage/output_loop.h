@@ -31,7 +31,7 @@ class OutputLoop {
   // `owner` and `src` (transfer none): the element, which outlives this, and
   // its src pad. The others are borrowed.
   OutputLoop(GstElement* owner, GstPad* src, const PipelineTime& time,
-             FrameLine& line, Wakes& wakes);
+             FrameLine& line, Wakes& wakes, ElementTrace& trace);
 
   // Pushes until the line has ended.
   void run();

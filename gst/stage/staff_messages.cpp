@@ -66,6 +66,7 @@ void StaffMessages::post_replaced(const std::string& description) {
 }
 
 void StaffMessages::post(GstStructure* fields) {
+  trace_.on_news(fields);
   std::optional<unsigned> kept_back;
   {
     const std::lock_guard lock(mutex_);

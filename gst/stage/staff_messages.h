@@ -4,8 +4,8 @@
 //
 // For: element messages with fields, documented in docs/elements/workers.md,
 // and their rate: of each kind so many in a second, with the number that was
-// kept back. Not for: errors and warnings (stage_element).
-// Thread: thread-safe. No lock is held while posting.
+// kept back. A trace gets them all. Not for: errors and warnings
+// (stage_element). Thread: thread-safe. No lock is held while posting.
 #pragma once
 
 #include <map>
@@ -13,6 +13,7 @@
 #include <string>
 
 #include "core/message_rate.h"
+#include "stage/element_trace.h"
 #include "stage/staffing.h"
 #include "stage/workers.h"
 
@@ -20,8 +21,9 @@ namespace dispatch::stage {
 
 class StaffMessages {
  public:
-  // `element` (transfer none) outlives this.
-  explicit StaffMessages(GstElement* element) : element_(element) {}
+  // `element` (transfer none) and `trace` (borrowed) outlive this.
+  StaffMessages(GstElement* element, ElementTrace& trace)
+      : element_(element), trace_(trace) {}
 
   void post(const StaffingNews& news);
   void post_lost(const Worker& worker, const Loss& loss);
@@ -33,6 +35,7 @@ class StaffMessages {
   void post(GstStructure* fields);  // (transfer full)
 
   GstElement* const element_;
+  ElementTrace& trace_;
   std::mutex mutex_;
   std::map<std::string, core::MessageRate> rates_;  // by name; under mutex_
 };

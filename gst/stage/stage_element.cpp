@@ -75,7 +75,7 @@ StageElement::StageElement(GstElement* element, GstPad* sink, GstPad* src,
       workers_(make_workers(ladder_, *this)),
       negotiation_(std::make_shared<Negotiation>(sink, src)),
       dispatcher_(std::make_shared<Dispatcher>(element, src)),
-      messages_(element),
+      messages_(element, dispatcher_->trace()),
       supervisor_(*dispatcher_, *workers_, *this),
       sticky_(initial_state()) {
   static const bool has_category = [] {

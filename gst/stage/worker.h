@@ -63,6 +63,8 @@ class Worker {
   virtual ~Worker() = default;
 
   virtual unsigned number() const = 0;
+  // The id of its process, if that is another one than the element's.
+  virtual std::optional<int> process() const { return std::nullopt; }
   // Only while it has no job.
   virtual void submit(Job job) = 0;
   // The result of that job is not wanted any more: end it as soon as possible.

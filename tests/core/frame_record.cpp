@@ -20,13 +20,15 @@ FrameRecord record_of(Action action, Cause cause) {
   return record;
 }
 
-// 2 ms in the queue, 5 ms in the stage, 11 ms behind older frames.
+// 2 ms in the queue, 1 ms on the way, 5 ms in the stage, 11 ms behind older
+// frames.
 FrameRecord applied_record() {
   FrameRecord record = record_of(Action::kApplied, Cause::kNone);
   record.arrival = at(100ms);
-  record.start = at(102ms);
-  record.end = at(107ms);
-  record.departure = at(118ms);
+  record.taken = at(102ms);
+  record.start = at(103ms);
+  record.end = at(108ms);
+  record.departure = at(119ms);
   return record;
 }
 
@@ -78,6 +80,7 @@ TEST(FrameSums, BeginAtZero) {
   EXPECT_EQ(sut.copies(), 0U);
   EXPECT_EQ(sut.copied_bytes(), 0U);
   EXPECT_EQ(sut.queue_time(), 0ns);
+  EXPECT_EQ(sut.hand_over_time(), 0ns);
   EXPECT_EQ(sut.service_time(), 0ns);
   EXPECT_EQ(sut.reorder_time(), 0ns);
 }
@@ -126,6 +129,7 @@ TEST(FrameSums, AppliedFrameAddsItsTimes) {
     sut.on_departure(applied_record());
   }
   EXPECT_EQ(sut.queue_time(), 4ms);
+  EXPECT_EQ(sut.hand_over_time(), 2ms);
   EXPECT_EQ(sut.service_time(), 10ms);
   EXPECT_EQ(sut.reorder_time(), 22ms);
 }
@@ -138,6 +142,7 @@ TEST(FrameSums, FrameWithoutTheStageAddsNoTimes) {
   record.cause = Cause::kOverdueRunning;
   sut.on_departure(record);
   EXPECT_EQ(sut.queue_time(), 0ns);
+  EXPECT_EQ(sut.hand_over_time(), 0ns);
   EXPECT_EQ(sut.service_time(), 0ns);
   EXPECT_EQ(sut.reorder_time(), 0ns);
 }
@@ -192,7 +197,8 @@ FrameRecord random_record(std::mt19937& random) {
   if (record.action != Action::kApplied)
     record.cause = static_cast<Cause>(1 + below(kCauseCount - 1));
   record.arrival = at(Duration(below(1000000)));
-  record.start = record.arrival + Duration(below(1000000));
+  record.taken = record.arrival + Duration(below(1000000));
+  record.start = record.taken + Duration(below(1000000));
   record.end = record.start + Duration(below(1000000));
   record.departure = record.end + Duration(below(1000000));
   record.late = below(2) == 1;
@@ -244,7 +250,9 @@ TEST(FrameSums, TimesOfAppliedFramesAddUpToTheirStay) {
       stay += record.departure - record.arrival;
   }
   EXPECT_GT(stay, 0ns);
-  EXPECT_EQ(sut.queue_time() + sut.service_time() + sut.reorder_time(), stay);
+  EXPECT_EQ(sut.queue_time() + sut.hand_over_time() + sut.service_time() +
+                sut.reorder_time(),
+            stay);
 }
 
 }  // namespace

@@ -143,7 +143,9 @@ class Line {
   stage::WorkerRoster roster_;
   core::CpuAllowance allowance_{1};
   stage::Staffing staffing_{roster_, wakes_, allowance_};
-  stage::FrameLine sut_{owner_.get(), time_, roster_, staffing_, wakes_};
+  stage::ElementTrace trace_{owner_.get()};
+  stage::FrameLine sut_{owner_.get(), time_,  roster_,
+                        staffing_,    wakes_, trace_};
 };
 
 GstEvent* custom() {
