@@ -7,8 +7,7 @@
 // Not for: what there is to tell (element_trace), how it looks
 // (core/trace_text).
 // Thread: thread-safe.
-// Ownership: shared by the tracer and the elements that run; the file ends with
-// the last of them.
+// Ownership: of the process, until it ends; shared by the elements that run.
 // Failure: what cannot be written is lost, which is said once in the log; what
 // comes faster than it can be written is lost in whole items, and an event in
 // the file says how many.
@@ -70,8 +69,7 @@ class TraceFile {
   std::thread thread_;  // last: it uses all of the above
 };
 
-// The tracer asks for a trace; an empty path: for none any more. It is opened
-// when an element starts.
+// The tracer asks for a trace. It is opened when an element starts.
 void ask_for_trace(const std::string& path);
 // The trace that was asked for. Null: none was, or it cannot be written, which
 // `problem` says then.

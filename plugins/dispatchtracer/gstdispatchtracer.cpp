@@ -70,7 +70,8 @@ std::string read_file_name(const gchar* params) {
   return file != nullptr && *file != '\0' ? file : kDefaultFile;
 }
 
-// The file is opened by the first element that starts: to be listed, or to be
+// GStreamer lets go of a tracer at once that has no hooks, so it only leaves
+// word. The file is opened by the first element that starts: to be listed, or to be
 // there in a program that has none of ours, leaves no trace.
 void dispatch_tracer_constructed(GObject* object) noexcept {
   g_autofree gchar* params = nullptr;
@@ -81,15 +82,8 @@ void dispatch_tracer_constructed(GObject* object) noexcept {
   G_OBJECT_CLASS(dispatch_tracer_parent_class)->constructed(object);
 }
 
-void dispatch_tracer_finalize(GObject* object) noexcept {
-  dispatch::stage::ask_for_trace({});
-  G_OBJECT_CLASS(dispatch_tracer_parent_class)->finalize(object);
-}
-
 void dispatch_tracer_class_init(DispatchTracerClass* klass) {
-  auto* gobject_class = G_OBJECT_CLASS(klass);
-  gobject_class->constructed = dispatch_tracer_constructed;
-  gobject_class->finalize = dispatch_tracer_finalize;
+  G_OBJECT_CLASS(klass)->constructed = dispatch_tracer_constructed;
 }
 
 void dispatch_tracer_init(DispatchTracer*) {}
