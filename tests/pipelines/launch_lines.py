@@ -4,8 +4,8 @@
 
 usage: launch_lines.py SOURCE_ROOT WORKER
 
-A launch line is a command that begins with gst-launch-1.0 in a fenced block of
-README.md or docs/**/*.md, or in a "|[ ... ]|" block of an element's SECTION
+A launch line is a command that begins with gst-launch-1.0, with settings of the
+environment before it or without, in a fenced block of README.md or docs/**/*.md, or in a "|[ ... ]|" block of an element's SECTION
 comment in plugins/. Cameras, microphones, screens and loudspeakers have
 stand-ins, WORKER is one for the installed worker program, and a test source
 that would not end does. A line passes if it exits with 0 and says nothing that
@@ -19,7 +19,7 @@ import subprocess
 import sys
 import tempfile
 
-COMMAND = "gst-launch-1.0"
+COMMAND = re.compile(r"([A-Z_]+=\S+ )*gst-launch-1.0 ")
 FRAMES = 30
 SOURCES = {
     "videotestsrc is-live=true": ["v4l2src", "autovideosrc", "ximagesrc", "libcamerasrc"],
@@ -52,7 +52,7 @@ def fenced_blocks(text):
 def lines_of_markdown(text):
     for block in fenced_blocks(text):
         for command in block.replace("\\\n", " ").splitlines():
-            if command.startswith(COMMAND + " "):
+            if COMMAND.match(command):
                 yield command
 
 
@@ -60,7 +60,7 @@ def lines_of_source(text):
     for comment in re.findall(r"/\*\*\n \* SECTION:.*?\*/", text, re.DOTALL):
         for block in re.findall(r"\|\[(.*?)\]\|", comment, re.DOTALL):
             command = " ".join(line.lstrip(" *") for line in block.splitlines()).strip()
-            if command.startswith(COMMAND):
+            if COMMAND.match(command):
                 yield command
 
 
@@ -137,7 +137,7 @@ def main():
     failed = 0
     for number, (where, line) in enumerate(lines, 1):
         words = shlex.split(line.replace(INSTALLED_WORKER, shlex.quote(worker)))
-        words = ending(with_stand_ins(words))
+        words = ["env", *ending(with_stand_ins(words))]
         wrongs = run(words)
         failed += bool(wrongs)
         label = re.sub(r"[#\\]", " ", f"{where}: {line}")
