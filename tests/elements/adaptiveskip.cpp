@@ -562,8 +562,7 @@ TEST(Adaptiveskip, NothingOvertakesAFrameThatIsWorkedOn) {
   sut.push_range(1, 3);  // no helper is free
   EXPECT_FALSE(sut.has_output());
   sut.next_wait();
-  sut.set_time(release_of(2));
-  sut.crank();
+  sut.pass_time_to(release_of(2));
   EXPECT_EQ(sut.pull_numbers(3), (Numbers{0, 1, 2}));
   sut.wait_for_stat("bypassed", 3);
   EXPECT_EQ(sut.stats()["causes.overdue-running"], 1U);

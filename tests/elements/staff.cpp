@@ -191,8 +191,7 @@ TEST(Staff, AllTogetherAreAtMostTwiceTheMaximum) {
   EXPECT_EQ(sut.pull_number(), 0U);
   gate.wait_until_holding(2);
   sut.push(2);
-  sut.set_time(release_of(2));
-  sut.crank();
+  sut.pass_time_to(release_of(2));
   EXPECT_EQ(sut.pull_numbers(2), (Numbers{1, 2}));
   sut.wait_for_stat("bypassed", 3);
   EXPECT_EQ(sut.stats()["causes.overdue-waiting"], 1U);

@@ -86,8 +86,7 @@ TEST(Time, AllOverdueHeadsLeaveInOnePass) {
   sut.push_range(0, 6);
   gate.wait_until_holding(2);
   ASSERT_EQ(sut.next_wait(), release_of(0));
-  sut.set_time(release_of(5));
-  sut.crank();  // one wait ends, six frames leave
+  sut.pass_time_to(release_of(5));  // one wait ends, six frames leave
   EXPECT_EQ(sut.pull_numbers(6),
             (std::vector<std::uint64_t>{0, 1, 2, 3, 4, 5}));
   sut.wait_for_stat("bypassed", 6);
@@ -289,8 +288,7 @@ TEST(Time, BypassFallsBackWhereTheStageChangesTheCaps) {
   sut.push_range(kInGoodTime + 1, kInGoodTime + 3);
   gate.wait_until_held(kInGoodTime + 2);
   ASSERT_EQ(sut.next_wait(), release_of(kInGoodTime + 1));
-  sut.set_time(release_of(kInGoodTime + 2));
-  sut.crank();
+  sut.pass_time_to(release_of(kInGoodTime + 2));
   for (std::uint64_t i = kInGoodTime + 1; i < kInGoodTime + 3; ++i) {
     const BufferPtr again = sut.pull();
     EXPECT_EQ(number_of(again.get()), i);
@@ -534,8 +532,7 @@ TEST(Time, EachSubstituteIsToldByAQosMessage) {
   sut.push_range(1, 3);
   gate.wait_until_holding(2);
   ASSERT_EQ(sut.next_wait(), release_of(1));
-  sut.set_time(release_of(2));
-  sut.crank();
+  sut.pass_time_to(release_of(2));
   sut.pull_numbers(2);
   for (std::uint64_t i = 1; i < 3; ++i) {
     const MessagePtr message = sut.messages().wait(GST_MESSAGE_QOS);
@@ -709,8 +706,7 @@ TEST(Time, TheBudgetIsAddedToTheLatencyAndConstantUnderLoad) {
   gate.wait_until_holding(2);
   EXPECT_EQ(latency_of(pad).min, kUpstream + kBudget);
   sut.next_wait();
-  sut.set_time(release_of(5));
-  sut.crank();
+  sut.pass_time_to(release_of(5));
   sut.pull_numbers(6);
   EXPECT_EQ(latency_of(pad).min, kUpstream + kBudget);
   EXPECT_TRUE(latency_of(pad).is_live);

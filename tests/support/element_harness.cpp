@@ -429,6 +429,14 @@ void Harness::crank() {
   } while (!gst_test_clock_crank(clock_));
 }
 
+// Whoever begins to wait for it from here on does not wait at all; only one
+// that has waited before has to be woken.
+void Harness::pass_time_to(GstClockTime time) {
+  set_time(time);
+  if (gst_test_clock_get_next_entry_time(clock_) <= time)
+    gst_test_clock_crank(clock_);
+}
+
 void Harness::set_state(GstState state) {
   gst_element_set_state(element(), state);
   if (gst_element_get_state(element(), nullptr, nullptr, kPatienceNs) ==

@@ -210,6 +210,8 @@ class Harness {
   // Waits for the next clock wait, moves the clock to its end and ends it.
   void crank();
   // Moves the clock, without ending waits.
+  // It is `time`, and what has waited for no later time waits no longer.
+  void pass_time_to(GstClockTime time);
   void set_time(GstClockTime time) { gst_test_clock_set_time(clock_, time); }
 
   void set_state(GstState state);
