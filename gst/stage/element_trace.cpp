@@ -278,7 +278,7 @@ void ElementTrace::on_left(const core::FrameRecord& record,
     frame.predicted = verdict->predicted;
   }
   const unsigned level = frame.record.level;
-  open_->tell({.element = {}, .what = std::move(frame)});
+  open_->tell({.element = {}, .what = frame});
   if (chooser != nullptr && std::exchange(shown_level_, level) != level)
     tell_counter("level", "level", level);
 }

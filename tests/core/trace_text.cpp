@@ -102,7 +102,8 @@ TEST(TraceEvent, KeepsNanoseconds) {
 
 TEST(TraceEvent, EscapesWhatANameMayHold) {
   std::string out;
-  TraceEvent(out, 'i', "decision", "a\"b\\c\nd\x01", kTrack, {});
+  TraceEvent(out, 'i', "decision", "a\"b\\c\nd\x01", kTrack, {})
+      .arg("is", true);
   EXPECT_NE(out.find(R"("name":"a\"b\\c\u000ad\u0001")"), std::string::npos)
       << out;
 }
