@@ -14,7 +14,7 @@ window.addEventListener('error', () => { page.dataset.errors = Number(page.datas
 const data = JSON.parse(document.getElementById('data').textContent);
 const OUTCOMES = data.outcomes.map(([name]) => name);
 const DROPPED = OUTCOMES.indexOf('dropped');
-const LEFT_AXIS = 52;
+const LEFT_AXIS = 62;
 const charts = [];
 const state = { mode: 'latency', min: 0, max: 1, asked: null };
 
@@ -87,7 +87,7 @@ function timeAxis() {
 function baseOptions(holder, height) {
   return {
     width: Math.max(200, holder.clientWidth), height, legend: { show: false },
-    padding: [8, 8, 0, 0],
+    padding: [8, 20, 0, 0],
     cursor: { points: { show: false }, y: false, drag: { x: true, y: false, setScale: false, dist: 5 } },
   };
 }
@@ -195,6 +195,21 @@ function latencyData(element) {
   return [element.time, isLatency ? element.latency : element.margin, line];
 }
 
+// For each frame what it had: a line where all have the same.
+function drawBudget(u, element) {
+  const line = u.data[2], [from, to] = visible(u, element.time), tall = 1.5 * ratio();
+  inPlot(u, ctx => {
+    ctx.fillStyle = colours.ink;
+    for (let i = from; i < to; i++) {
+      if (line[i] === null) continue;
+      const x = u.valToPos(element.time[i], 'x', true);
+      const next = i + 1 < element.time.length ? element.time[i + 1] : span;
+      const width = u.valToPos(Math.min(next, element.time[i] + .1), 'x', true) - x;
+      ctx.fillRect(x, u.valToPos(line[i], 'y', true) - tall / 2, Math.max(width, 1), tall);
+    }
+  });
+}
+
 function drawDots(u, element) {
   const values = u.data[1], [from, to] = visible(u, element.time);
   const { min, max } = u.scales.y, scale = ratio();
@@ -255,9 +270,8 @@ function latencyChart(holder, element) {
   options.axes = [timeAxis(), axis({ size: LEFT_AXIS, space: 36,
                                      values: (u, ticks) => ticks.map(tick => tick + ' ms') })];
   options.series = [{}, { paths: () => null, points: { show: false } },
-                    { stroke: () => colours.ink, width: 1.5, points: { show: false },
-                      paths: uPlot.paths.stepped({ align: 1 }) }];
-  options.hooks.drawAxes = [u => drawLoad(u, element.run)];
+                    { paths: () => null, points: { show: false } }];
+  options.hooks.drawAxes = [u => drawLoad(u, element.run), u => drawBudget(u, element)];
   options.hooks.draw = [u => drawDots(u, element), u => drawAsked(u, element)];
   const plot = new uPlot(options, latencyData(element), holder);
   return { plot, isTimed: true, update() {
@@ -280,10 +294,10 @@ function rowsOf(element) {
 
 function rowOptions(holder, names, element, rowHeight) {
   const options = timeOptions(holder, 36 + rowHeight * names.length, element);
-  options.scales.y = { range: () => [names.length - .5, -.5], dir: 1 };
+  options.scales.y = { range: () => [-.5, names.length - .5], dir: -1 };
   options.axes = [timeAxis(), axis({
-    size: LEFT_AXIS + 14, splits: () => names.map((name, i) => i),
-    values: () => names, grid: { show: false } })];
+    size: LEFT_AXIS, splits: () => names.map((name, i) => i), values: () => names,
+    grid: { show: false } })];
   options.series = [{}, { paths: () => null, points: { show: false } }];
   return options;
 }
@@ -291,7 +305,6 @@ function rowOptions(holder, names, element, rowHeight) {
 function leftChart(holder, element) {
   const { rows, names } = rowsOf(element);
   const options = rowOptions(holder, names, element, 18);
-  options.axes[1].size = LEFT_AXIS;
   options.hooks.drawAxes = [u => drawLoad(u, element.run)];
   options.hooks.draw = [u => inPlot(u, ctx => {
     const [from, to] = visible(u, element.time);
@@ -320,7 +333,7 @@ function drawWorker(u, ctx, worker, row, height) {
     ctx.fillStyle = isService ? colours[level ? 'cheaper' : 'full'] : colours.soft;
     const tall = isService ? height : height / 3;
     if (kind & 2) drawDiscarded(ctx, x, middle - tall / 2, Math.max(width, 1), tall);
-    else ctx.fillRect(x, middle - tall / 2, Math.max(width, .6), tall);
+    else ctx.fillRect(x, middle - tall / 2, isService ? Math.max(width, .6) : width, tall);
     if (isService && width > 34 * scale) drawNumber(ctx, worker.sequence[i], x + width / 2, middle);
   }
 }
@@ -346,7 +359,6 @@ function drawNumber(ctx, number, x, y) {
 function workersChart(holder, element) {
   const names = element.workers.map(worker => worker.name);
   const options = rowOptions(holder, names, element, 24);
-  options.axes[1].size = LEFT_AXIS + 8;
   options.hooks.drawAxes = [u => drawLoad(u, element.run)];
   options.hooks.draw = [u => inPlot(u, ctx => {
     const height = Math.abs(u.valToPos(1, 'y', true) - u.valToPos(0, 'y', true)) * .7;
@@ -389,9 +401,10 @@ function drawBins(u, bins) {
   });
 }
 
-function drawAt(u, value, name, isBold) {
+function drawAt(u, value, name, align) {
   if (value === undefined || value > u.scales.x.max) return;
   const { ctx, bbox } = u, x = Math.round(u.valToPos(value, 'x', true)) + .5;
+  const isBold = align === 'center';
   ctx.save();
   ctx.strokeStyle = ctx.fillStyle = colours.ink;
   ctx.lineWidth = (isBold ? 2 : 1) * ratio();
@@ -401,8 +414,8 @@ function drawAt(u, value, name, isBold) {
   ctx.lineTo(x, bbox.top + bbox.height);
   ctx.stroke();
   ctx.font = 10 * ratio() + 'px system-ui, "DejaVu Sans", sans-serif';
-  ctx.textAlign = 'center';
-  ctx.fillText(name, x, bbox.top - 4 * ratio());
+  ctx.textAlign = align;
+  ctx.fillText(name, x, bbox.top - (isBold ? 16 : 4) * ratio());
   ctx.restore();
 }
 
@@ -414,17 +427,18 @@ function spreadChart(holder, element) {
   const most = bins.all.reduce((a, b) => Math.max(a, b), 1);
   const at = percent => bins.left[Math.max(0, Math.ceil(percent / 100 * bins.left.length) - 1)];
   const options = baseOptions(holder, 190);
-  options.padding = [18, 8, 0, 0];
+  options.padding = [30, 20, 0, 0];
   options.cursor.show = false;
+  const decades = Math.ceil(Math.log10(most + 1));
   options.scales = { x: { time: false, range: () => [0, bins.width * 60] },
-                     y: { distr: 3, range: () => [.6, Math.pow(10, Math.ceil(Math.log10(most + 1)))] } };
+                     y: { distr: 3, range: () => [.6, Math.pow(10, decades)] } };
   options.axes = [axis({ size: 26, grid: { show: false }, space: 50,
                          values: (u, ticks) => ticks.map(tick => tick + ' ms') }),
-                  axis({ size: LEFT_AXIS, filter: (u, splits) =>
-                    splits.map(v => Number.isInteger(Math.log10(v)) ? v : null) })];
+                  axis({ size: LEFT_AXIS, filter: (u, splits) => splits, splits: () =>
+                    Array.from({ length: decades + 1 }, (none, i) => Math.pow(10, i)) })];
   options.series = [{}, { paths: () => null, points: { show: false } }];
-  options.hooks = { draw: [u => drawBins(u, bins), u => drawAt(u, bins.budget, 'budget', true),
-                           u => drawAt(u, at(50), 'p50', false), u => drawAt(u, at(99), 'p99', false)] };
+  options.hooks = { draw: [u => drawBins(u, bins), u => drawAt(u, bins.budget, 'budget', 'center'),
+                           u => drawAt(u, at(50), 'p50', 'right'), u => drawAt(u, at(99), 'p99', 'left')] };
   const middle = bins.all.map((count, i) => (i + .5) * bins.width);
   return { plot: new uPlot(options, [middle, bins.all.map(count => count || null)], holder),
            isTimed: false };
@@ -447,6 +461,7 @@ function ask(element, number) {
   document.getElementById('of').value = placeOf(element);
   document.getElementById('number').value = number;
   state.asked = i === undefined ? null : { element, i };
+  answer.className = 'asked';
   answer.textContent = i === undefined
     ? put([data.noFrame, element.label, number, nearest(element, number)])
     : element.why[i].map(put).join('');
@@ -566,6 +581,9 @@ function listen() {
     const [run, element, number] = event.target.dataset.at.split('.').map(Number);
     ask(data.runs[run].elements[element], number);
   });
+  document.getElementById('answer').addEventListener('click', event => {
+    event.target.className = '';
+  });
   document.addEventListener('toggle', showMessages, true);
   window.addEventListener('hashchange', askFromAddress);
   matchMedia('(prefers-color-scheme: dark)').addEventListener('change', () => {
@@ -586,7 +604,8 @@ fillElements();
 makeCharts();
 listen();
 askFromAddress();
-requestAnimationFrame(() => {
+// Behind the drawing of the charts, which they have put off until now.
+queueMicrotask(() => {
   page.dataset.charts = charts.length;
   page.dataset.wide = page.scrollWidth - window.innerWidth;
   page.dataset.ready = Math.round(performance.now());

@@ -93,8 +93,8 @@ def summary(runs: list[Run]) -> extras.Table:
              for outcome, label in OUTCOMES.items() if any(of.outcomes[outcome] for of in all_of)]
     rows.append(("full stage, on time", [share(of.full_on_time, of.frames) for of in all_of]))
     return extras.Table([run.title for run in runs], rows,
-                        "Of the frames of " + ", ".join(run.trace.main().label for run in runs)
-                        + ".")
+                        "Counted at " + ", ".join(dict.fromkeys(run.trace.main().label
+                                                                for run in runs)) + ".")
 
 
 # --- HTML ---------------------------------------------------------------------------------------
@@ -128,7 +128,7 @@ def bar(of: figures.Figures) -> str:
            f'<p class="words">{escape(words)}</p>'
 
 
-def card(run: Run) -> str:
+def card(run: Run, is_alone: bool) -> str:
     of = figures.figures(run.trace.main())
     figure, words = verdict(of)
     tone = "" if of.late + of.outcomes["dropped"] == 0 else " missed"
@@ -138,7 +138,7 @@ def card(run: Run) -> str:
         f'style="flex-grow:{of.outcomes["dropped"]}"></i></div>')
     latency = f"latency p50 {ms(of.latency(50))}, p99 {ms(of.latency(99))}, most {ms(of.latency(100))}"
     return f"""<article class="card{tone}">
-<h3>{escape(run.title)}</h3>
+{"" if is_alone else f"<h3>{escape(run.title)}</h3>"}
 <p class="figure">{figure}</p>
 <p class="words">{escape(words)}</p>
 {budget}
@@ -155,7 +155,7 @@ def table(of: extras.Table) -> str:
 
 
 def glance(runs: list[Run], made: Optional[extras.Table]) -> str:
-    cards = '<div class="cards">' + "".join(card(run) for run in runs) + "</div>"
+    cards = '<div class="cards">' + "".join(card(run, len(runs) == 1) for run in runs) + "</div>"
     if made is None and len(runs) > 1:
         made = summary(runs)
     return cards + (table(made) if made else "")
@@ -187,6 +187,15 @@ def gallery(runs: list[Run]) -> str:
                      + "".join(picture(run, number) for run in shown))
     return (f'<section><h2>Some frames</h2><div class="scroll" tabindex="0"><div class="gallery" '
             f'style="--runs:{len(shown)}">' + "\n".join(cells) + "</div></div></section>")
+
+
+def compared(runs: list[Run]) -> str:
+    """The main charts of several runs below each other."""
+    if len(runs) == 1:
+        return ""
+    charts = [chart(f"{place}.{run.trace.elements.index(run.trace.main())}", "latency", run.title)
+              for place, run in enumerate(runs)]
+    return f"<section><h2>Latency, on one scale</h2>{''.join(charts)}</section>"
 
 
 def ledger_table(trace: Trace, element: Element) -> str:
@@ -259,7 +268,8 @@ def element_block(place: str, run: Run, element: Element) -> str:
     of = figures.figures(element)
     kind = f" <small>{escape(element.kind)}</small>" if element.kind not in ("", element.label) else ""
     latency = "From the camera to the viewer" if element.is_viewer() else "Latency"
-    charts = [chart(place, "latency", latency), chart(place, "left", "What left")]
+    left = "What was shown" if element.is_viewer() else "What left"
+    charts = [chart(place, "latency", latency), chart(place, "left", left)]
     if element.workers:
         charts.append(chart(place, "workers", "Workers"))
     said = f'<p class="words">{escape(due_line(element))}</p>' if element.due_inputs else ""
@@ -289,13 +299,14 @@ def alarms(trace: Trace) -> str:
     return "".join(f'<p class="words wrong">{escape(line)}</p>' for line in said)
 
 
-def section(place: int, run: Run) -> str:
+def section(place: int, run: Run, is_alone: bool) -> str:
     main = run.trace.main()
     elements = sorted(enumerate(run.trace.elements), key=lambda item: item[1] is not main)
     blocks = "\n".join(element_block(f"{place}.{number}", run, element)
                        for number, element in elements)
     length = span(run.trace.end - run.trace.start)
-    return f"""<section class="run"><h2>{escape(run.title)}</h2>
+    title = "" if is_alone else f"<h2>{escape(run.title)}</h2>"
+    return f"""<section class="run">{title}
 <p class="words">{escape(pathlib.Path(run.trace.path).name)}, {length}</p>{alarms(run.trace)}
 {blocks}</section>"""
 
@@ -379,8 +390,10 @@ def page(runs: list[Run], heading: str, note: str, made: Optional[extras.Table])
         "heading": escape(heading),
         "note": f'<p class="note">{escape(note)}</p>' if note else "",
         "glance": glance(runs, made),
+        "compared": compared(runs),
         "gallery": gallery(runs),
-        "sections": "\n".join(section(place, run) for place, run in enumerate(runs)),
+        "sections": "\n".join(section(place, run, len(runs) == 1)
+                              for place, run in enumerate(runs)),
         "style": asset("vendor/uPlot.min.css") + asset("page.css"),
         "licence": asset("vendor/LICENSE").replace("--", "- -"),
         "plotting": asset("vendor/uPlot.iife.min.js"),
