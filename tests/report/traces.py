@@ -218,7 +218,7 @@ class Call:
 
     def view(self, frame: int, captured: int, shown: int, action: str, cause: str) -> None:
         self.writer.frame("viewer", frame, captured, {}, captured + BUDGET, action, cause,
-                          took=shown - captured)
+                          took=shown - captured, **{"running-time": frame * FRAME})
 
     def without_us(self, capacity: float, drops: bool) -> Writer:
         self.writer.element("viewer", "viewer")

@@ -8,8 +8,10 @@
 'use strict';
 
 const page = document.documentElement;
+// What the page knows of itself; the tests read it.
 page.dataset.errors = 0;
-window.addEventListener('error', () => { page.dataset.errors = Number(page.dataset.errors) + 1; });
+for (const kind of ['error', 'unhandledrejection', 'securitypolicyviolation'])
+  window.addEventListener(kind, () => { page.dataset.errors = Number(page.dataset.errors) + 1; });
 
 const data = JSON.parse(document.getElementById('data').textContent);
 const OUTCOMES = data.outcomes.map(([name]) => name);
@@ -607,6 +609,7 @@ askFromAddress();
 // Behind the drawing of the charts, which they have put off until now.
 queueMicrotask(() => {
   page.dataset.charts = charts.length;
-  page.dataset.wide = page.scrollWidth - window.innerWidth;
+  page.dataset.width = window.innerWidth;
+  page.dataset.overflow = Math.max(0, page.scrollWidth - window.innerWidth);
   page.dataset.ready = Math.round(performance.now());
 });

@@ -99,6 +99,8 @@ TEMPLATES = {
     "frame-given-up": " It ended several workers and was not tried again.",
     "load": " A competing load of {load} was on.",
     "crowd": " {count} older frames were in flight when it came.",
+    "same": " It was frame {frame} of {element}",
+    "same-too": "frame {frame} of {element}",
     # No answer.
     "no-frame": "{element} has no frame {frame}; the nearest are {near}. Events and queries are "
                 "counted too, and a frame that was in flight when a trace ended is not in it.",
@@ -140,6 +142,7 @@ class Answers:
                 self.told.setdefault(decision.args.get("frame", -1), []).append(said)
         self.begins = {number: [job.start for job in slices]
                        for number, slices in element.workers.items()}
+        self.others = others_of(trace) if element.is_viewer() else {}
         self.places = {frame.sequence: place for place, frame in enumerate(element.frames)}
 
     def frame(self, sequence: int) -> Frame:
@@ -156,7 +159,7 @@ class Answers:
         said += self.where_time_went(frame)
         said += self.why_late(frame)
         said += self.choice(frame)
-        return said + self.surroundings(frame)
+        return said + self.surroundings(frame) + self.elsewhere(frame)
 
     # --- What left, when, and why ---------------------------------------------------------------
 
@@ -280,10 +283,30 @@ class Answers:
                 slowest = older
         return [piece("older", frame=slowest.sequence)] if slowest else []
 
+    def elsewhere(self, frame: Frame) -> list[Piece]:
+        """Under which number the elements before a viewer had the frame."""
+        same = self.others.get(frame.running_time, []) if frame.running_time is not None else []
+        said = []
+        for place, (label, number) in enumerate(same):
+            if place:
+                said.append(piece("and" if place == len(same) - 1 else "comma"))
+            said.append(piece("same-too" if place else "same", frame=number, element=label))
+        return [*said, piece("stop-here")] if said else []
+
     def crowd(self, frame: Frame) -> int:
         place = self.places[frame.sequence]
         return sum(older.departure > frame.arrival
                    for older in self.element.frames[max(0, place - 256):place])
+
+
+def others_of(trace: Trace) -> dict[int, list[tuple[str, int]]]:
+    """The frames of the elements by their running time."""
+    found: dict[int, list[tuple[str, int]]] = {}
+    for element in trace.elements:
+        for frame in element.frames:
+            if frame.running_time is not None and not element.is_viewer():
+                found.setdefault(frame.running_time, []).append((element.label, frame.sequence))
+    return found
 
 
 def done_at(frame: Frame) -> int:
