@@ -91,6 +91,7 @@ class Why(cases.TraceCase):
         self.assertIn("For frame 412 of pool nothing left (dropped), 31.0 ms too late, because it "
                       "was already due when it came. It came 30.0 ms after its due time.",
                       self.answer())
+        self.assertNotIn("Most of that", self.answer())
 
     def test_the_level_and_why_it_was_chosen(self) -> None:
         self.frame({"queue-time": 20, "service-time": 30}, cause="predicted-late", level=2,

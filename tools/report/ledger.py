@@ -96,7 +96,8 @@ def differences(element: Element, counted: int) -> list[str]:
     """Where the frames of the trace are not those that the element counted."""
     causes = collections.Counter(frame.cause for frame in element.frames)
     actions = collections.Counter(frame.action for frame in element.frames)
-    found = {"frames-in": (len(element.frames), counted),
+    inside = sum(account.get("in-flight", 0) for account in element.accounts)
+    found = {"frames-in": (len(element.frames) + inside, counted),
              "late": (sum(frame.late for frame in element.frames), sum_of(element, "late"))}
     found |= {action: (actions[action], sum_of(element, action)) for action in ACTIONS}
     found |= {cause: (causes[cause], sum_of(element, cause)) for cause in CAUSES

@@ -129,6 +129,7 @@ function redraw() {
 function inPlot(u, draw) {
   const { ctx, bbox } = u;
   ctx.save();
+  ctx.setLineDash([]);
   ctx.beginPath();
   ctx.rect(bbox.left, bbox.top, bbox.width, bbox.height);
   ctx.clip();
@@ -172,6 +173,11 @@ function drawAsked(u, element) {
     ctx.beginPath();
     ctx.moveTo(x, box.top);
     ctx.lineTo(x, box.top + box.height);
+    ctx.stroke();
+    if (asked !== element || u.data.length < 3 || u.data[1][i] === null) return;
+    ctx.setLineDash([]);
+    ctx.beginPath();
+    ctx.arc(x, u.valToPos(u.data[1][i], 'y', true), 6 * ratio(), 0, 7);
     ctx.stroke();
   });
 }
@@ -227,6 +233,8 @@ function drawDots(u, element) {
         else drawDot(ctx, x, u.valToPos(values[i], 'y', true), late ? radius * 1.35 : radius);
       }
     }
+    drawAbove(ctx, box, element, values.filter((value, i) =>
+      value > max && element.outcome[i] !== DROPPED));
     drawRug(u, ctx, box, element, from, to);
     drawMarks(u, ctx, box, element);
   });
@@ -246,6 +254,19 @@ function drawEdge(ctx, box, x, isTop, size) {
   ctx.lineTo(x - size, back);
   ctx.lineTo(x + size, back);
   ctx.fill();
+}
+
+// How far those reach that are drawn at the edge.
+function drawAbove(ctx, box, element, values) {
+  if (!values.length) return;
+  const most = values.reduce((a, b) => Math.max(a, b));
+  const far = most < 1000 ? most.toFixed(1) + ' ms' : (most / 1000).toFixed(2) + ' s';
+  ctx.fillStyle = colours.ink;
+  ctx.font = 11 * ratio() + 'px system-ui, "DejaVu Sans", sans-serif';
+  ctx.textAlign = 'right';
+  ctx.textBaseline = 'top';
+  ctx.fillText(`${values.length} above, up to ${far}`, box.left + box.width - 6 * ratio(),
+               box.top + 20 * ratio());
 }
 
 // A tick at the bottom for each frame that did not get the full stage.
@@ -336,7 +357,8 @@ function drawWorker(u, ctx, worker, row, height) {
     const tall = isService ? height : height / 3;
     if (kind & 2) drawDiscarded(ctx, x, middle - tall / 2, Math.max(width, 1), tall);
     else ctx.fillRect(x, middle - tall / 2, isService ? Math.max(width, .6) : width, tall);
-    if (isService && width > 34 * scale) drawNumber(ctx, worker.sequence[i], x + width / 2, middle);
+    if (isService && width > 34 * scale) 
+      drawNumber(ctx, worker.sequence[i], x + width / 2, middle, kind & 2 ? colours.ink : colours.page);
   }
 }
 
@@ -350,8 +372,8 @@ function drawDiscarded(ctx, x, top, width, height) {
   ctx.strokeRect(x + .5, top + .5, Math.max(width - 1, 1), height - 1);
 }
 
-function drawNumber(ctx, number, x, y) {
-  ctx.fillStyle = colours.page;
+function drawNumber(ctx, number, x, y, colour) {
+  ctx.fillStyle = colour;
   ctx.font = 10 * ratio() + 'px system-ui, "DejaVu Sans", sans-serif';
   ctx.textAlign = 'center';
   ctx.textBaseline = 'middle';
@@ -441,6 +463,8 @@ function spreadChart(holder, element) {
   options.series = [{}, { paths: () => null, points: { show: false } }];
   options.hooks = { draw: [u => drawBins(u, bins), u => drawAt(u, bins.budget, 'budget', 'center'),
                            u => drawAt(u, at(50), 'p50', 'right'), u => drawAt(u, at(99), 'p99', 'left')] };
+  if (bins.left[bins.left.length - 1] > bins.width * 60)
+    holder.parentElement.querySelector('output').textContent = 'last bar: all that took longer';
   const middle = bins.all.map((count, i) => (i + .5) * bins.width);
   return { plot: new uPlot(options, [middle, bins.all.map(count => count || null)], holder),
            isTimed: false };

@@ -217,7 +217,7 @@ def ledger_table(trace: Trace, element: Element) -> str:
 
 def worst_row(place: str, trace: Trace, frame: Frame) -> list[str]:
     margin = frame.margin
-    late = "–" if margin is None else f'{-margin / 1e6:+.1f} ms'
+    late = "–" if margin is None else f'{-margin / 1e6:+.1f} ms'.replace("-", "−")
     parts = [ms(frame.parts[part]) if part in frame.parts else ""
              for part in ("queue-time", "hand-over-time", "service-time", "reorder-time")]
     mark = "late" if frame.late else frame.outcome

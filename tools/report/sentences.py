@@ -211,15 +211,15 @@ class Answers:
         return piece(name, time=milliseconds(time), waited=milliseconds(time), worker=frame.worker)
 
     def why_late(self, frame: Frame) -> list[Piece]:
-        if not frame.late:
+        had = 1 if frame.due is None else frame.due - frame.arrival
+        if not frame.late or had <= 0:
             return []
         said = []
-        had = None if frame.due is None else frame.due - frame.arrival
         if frame.parts:
             longest = max(frame.parts, key=lambda name: frame.parts[name])
             if frame.parts[longest] > frame.latency / 2 and f"mostly-{longest}" in TEMPLATES:
                 said.append(piece(f"mostly-{longest}"))
-        if had is not None and 0 < had < frame.latency / 4:
+        if frame.due is not None and had < frame.latency / 4:
             said.append(piece("late-from-start", time=milliseconds(had)))
         if frame.blocked >= 1_000_000:
             said.append(piece("blocked", time=milliseconds(frame.blocked)))
