@@ -124,6 +124,16 @@ class Figures(cases.TraceCase):
         self.assertEqual(of.latencies, [5 * MS, 9 * MS])
         self.assertEqual((of.lateness, of.budget), ([3 * MS], 6 * MS))
 
+    def test_the_budget_is_what_frames_had_that_came_before_they_were_due(self) -> None:
+        writer = Writer()
+        for number, had in enumerate((-900, -800, -700, 40, 50, 60)):
+            writer.frame("pool", number, START, {"service-time": MS}, START + had * MS)
+        self.assertEqual(self.figures_of(writer).budget, 50 * MS)
+        writer = Writer()
+        writer.frame("pool", 3, START, {"service-time": MS}, START - MS)
+        self.assertEqual((self.figures_of(writer).budget, self.figures_of(writer).has_due_times),
+                         (None, True))
+
     def test_the_worst_are_the_latest(self) -> None:
         writer = Writer()
         for number, spare in enumerate((5, -7, 0, -20, 9)):

@@ -24,7 +24,7 @@ class Figures:
     on_time: int  # something left, and it was not late
     full_on_time: int
     has_due_times: bool
-    budget: Optional[int]  # what a frame mostly had when it came
+    budget: Optional[int]  # what a frame mostly had when it came, if it was not due already
     latencies: list[int]   # of the frames for which something left, in order
     lateness: list[int]    # of the late ones, in order
 
@@ -42,14 +42,15 @@ def figures(element: Element) -> Figures:
     frames = element.frames
     left = [frame for frame in frames if frame.action != "dropped"]
     late = [frame for frame in left if frame.late]
-    had = sorted(frame.due - frame.arrival for frame in frames if frame.due is not None)
+    dated = [frame for frame in frames if frame.due is not None]
+    had = sorted(frame.due - frame.arrival for frame in dated if frame.due > frame.arrival)
     return Figures(
         frames=len(frames),
         outcomes=collections.Counter(frame.outcome for frame in frames),
         late=len(late),
         on_time=len(left) - len(late),
         full_on_time=sum(frame.outcome == "full" and not frame.late for frame in frames),
-        has_due_times=bool(had),
+        has_due_times=bool(dated),
         budget=percentile(had, 50) if had else None,
         latencies=sorted(frame.latency for frame in left),
         lateness=sorted(-frame.margin for frame in late if frame.margin is not None))

@@ -32,6 +32,7 @@ function readElement(element, run) {
   element.sequence = sums(element.sequence);
   element.time = sums(element.time, 1e-6);
   element.latency = element.latency.map(us => us / 1000);
+  element.budget = element.budget === null ? 0 : element.budget / 1000;
   element.had = element.had.map(us => us === null ? null : us / 1000);
   element.margin = element.latency.map((ms, i) =>
     element.had[i] === null ? null : element.had[i] - ms);
@@ -188,9 +189,8 @@ function drawAsked(u, element) {
 // of the budget is drawn at the edge.
 function bounds(element) {
   const same = element.main ? data.runs.flatMap(run => run.elements.filter(e => e.main)) : [element];
-  const had = same.flatMap(e => e.had).filter(ms => ms !== null);
   const of = same.flatMap(e => e[state.mode].filter((ms, i) => ms !== null && e.outcome[i] !== DROPPED));
-  const budget = had.length ? had.sort((a, b) => a - b)[had.length >> 1] : Infinity;
+  const budget = same.reduce((most, e) => Math.max(most, e.budget), 0) || Infinity;
   const least = of.reduce((a, b) => Math.min(a, b), 0), most = of.reduce((a, b) => Math.max(a, b), 0);
   if (state.mode === 'latency')
     return [0, Math.max(Math.min(most, 3 * budget), isFinite(budget) ? budget * 1.15 : 0) * 1.08 || 1];
@@ -403,8 +403,7 @@ function binsOf(element, count) {
     all[bin]++;
     late[bin] += element.isLate[i];
   });
-  const budget = element.had.filter(ms => ms !== null).sort((a, b) => a - b);
-  return { width, all, late, budget: budget[budget.length >> 1], left: left.sort((a, b) => a - b) };
+  return { width, all, late, budget: element.budget, left: left.sort((a, b) => a - b) };
 }
 
 function drawBins(u, bins) {
@@ -426,7 +425,7 @@ function drawBins(u, bins) {
 }
 
 function drawAt(u, value, name, align) {
-  if (value === undefined || value > u.scales.x.max) return;
+  if (!value || value > u.scales.x.max) return;
   const { ctx, bbox } = u, x = Math.round(u.valToPos(value, 'x', true)) + .5;
   const isBold = align === 'center';
   ctx.save();

@@ -78,7 +78,8 @@ def verdict(of: figures.Figures) -> tuple[str, str]:
     rest = f"{of.late} of {of.frames} late"
     if dropped:
         rest += f", {dropped} dropped"
-    return share(of.on_time, of.frames), f"on time within {ms(of.budget)}: {rest}"
+    within = "" if of.budget is None else f" within {ms(of.budget)}"
+    return share(of.on_time, of.frames), f"on time{within}: {rest}"
 
 
 def summary(runs: list[Run]) -> extras.Table:
@@ -140,7 +141,7 @@ def card(run: Run, is_alone: bool) -> str:
     return f"""<article class="card{tone}">
 {"" if is_alone else f"<h3>{escape(run.title)}</h3>"}
 <p class="figure">{figure}</p>
-<p class="words">{escape(words)}</p>
+<p class="words">{escape(words)}, at {escape(run.trace.main().label)}</p>
 {budget}
 {bar(of)}
 <p class="words">{escape(latency)}</p>
@@ -251,12 +252,17 @@ def percentile_line(of: figures.Figures) -> str:
 
 def due_line(element: Element) -> str:
     """What its due times are made of, as it said last."""
-    if not element.due_inputs:
+    last = element.due_inputs[-1] if element.due_inputs else {}
+    upstream, budget, total, reserve = (last.get(name) or 0 for name in
+                                        ("upstream", "budget", "total", "reserve"))
+    if not budget:
         return ""
-    last = element.due_inputs[-1]
-    said = [f"{name} {ms(last[name])}" for name in ("upstream", "budget", "total", "reserve")
-            if isinstance(last.get(name), (int, float))]
-    return " · ".join(said)
+    said = f"Due {ms(upstream)} (upstream) and {ms(budget)} (its budget) after the capture"
+    if total:
+        said += f", of {ms(total)} that the pipeline has"
+    if reserve:
+        said += f"; {ms(reserve)} are kept for the transit downstream"
+    return f'<p class="words">{escape(said)}.</p>'
 
 
 def chart(place: str, kind: str, title: str) -> str:
@@ -272,7 +278,6 @@ def element_block(place: str, run: Run, element: Element) -> str:
     charts = [chart(place, "latency", latency), chart(place, "left", left)]
     if element.workers:
         charts.append(chart(place, "workers", "Workers"))
-    said = f'<p class="words">{escape(due_line(element))}</p>' if element.due_inputs else ""
     _, words = verdict(of)
     told = [d for d in element.decisions if d.name not in ACTIONS]
     messages = "" if not told else (
@@ -280,7 +285,7 @@ def element_block(place: str, run: Run, element: Element) -> str:
         f"({len(told)})</summary><div></div></details>")
     return f"""<article class="element">
 <h3>{escape(element.label)}{kind}</h3>
-<p class="words">{share(of.on_time, of.frames)} {escape(words)}</p>{said}
+<p class="words">{share(of.on_time, of.frames)} {escape(words)}</p>{due_line(element)}
 {"".join(charts)}
 <div class="pair"><div>{chart(place, "spread", "Distribution of latency")}{percentile_line(of)}</div>
 <div>{ledger_table(run.trace, element)}</div></div>
@@ -300,8 +305,7 @@ def alarms(trace: Trace) -> str:
 
 
 def section(place: int, run: Run, is_alone: bool) -> str:
-    main = run.trace.main()
-    elements = sorted(enumerate(run.trace.elements), key=lambda item: item[1] is not main)
+    elements = sorted(enumerate(run.trace.elements), key=lambda item: not item[1].is_viewer())
     blocks = "\n".join(element_block(f"{place}.{number}", run, element)
                        for number, element in elements)
     length = span(run.trace.end - run.trace.start)
@@ -333,11 +337,12 @@ def pieces_of(answers: sentences.Answers, frame: Frame) -> list[list[Any]]:
 
 def element_data(trace: Trace, element: Element) -> dict[str, Any]:
     answers = sentences.Answers(trace, element)
-    frames = element.frames
+    frames, budget = element.frames, figures.figures(element).budget
     outcomes = list(OUTCOMES)
     return {
         "label": element.label,
         "main": element is trace.main(),
+        "budget": None if budget is None else micro(budget),
         "sequence": steps(frame.sequence for frame in frames),
         "time": steps(micro(frame.arrival - trace.start) for frame in frames),
         "latency": [micro(frame.latency) for frame in frames],
