@@ -6,6 +6,7 @@ import base64
 import json
 import pathlib
 import re
+import shutil
 import subprocess
 import sys
 
@@ -85,6 +86,28 @@ class Command(cases.TraceCase):
         self.refused("workerpool0 has no frame 1; the nearest are 3.", "why", "1", self.call(),
                      "--element", "workerpool0")
         self.refused("no element 'tank'", "why", "1", self.call(), "--element", "tank")
+
+    def test_it_runs_where_it_is_installed(self) -> None:
+        rules = (cases.ROOT / "tools" / "meson.build").read_text()
+        listed = set(re.findall(r"'(report/[^']+)'", rules))
+        there = {path.relative_to(cases.ROOT / "tools").as_posix()
+                 for path in (cases.ROOT / "tools" / "report").rglob("*")
+                 if path.is_file() and path.suffix != ".pyc"}
+        self.assertEqual(listed, there)
+        for name in listed:
+            path = pathlib.Path(self.path("share/gst-dispatch")) / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(cases.ROOT / "tools" / name, path)
+        program = pathlib.Path(self.path("bin")) / "gst-dispatch-report"
+        program.parent.mkdir()
+        shutil.copy(cases.COMMAND, program)
+        done = subprocess.run([str(program), self.call()], cwd=self.folder, check=False,
+                              capture_output=True, text=True)
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+        self.assertEqual(pathlib.Path(self.path("report.html")).read_text(), self.page(self.call()))
+        shutil.rmtree(self.path("share"))
+        done = subprocess.run([str(program)], check=False, capture_output=True, text=True)
+        self.assertIn("cannot find its modules", done.stderr)
 
     def test_bad_input_is_named(self) -> None:
         call = self.call("plain")
