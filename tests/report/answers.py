@@ -164,9 +164,13 @@ class Why(cases.TraceCase):
 
     def test_never_shown(self) -> None:
         self.writer.element("viewer", "viewer")
-        self.writer.frame("viewer", 9, START, {}, START + 150 * MS, "dropped", took=150 * MS)
+        for number, cause in ((9, "none"), (10, "not-received")):
+            self.writer.frame("viewer", number, START, {}, START + 150 * MS, "dropped", cause,
+                              took=150 * MS)
         self.assertEqual(self.answer(9, "viewer"), (
             "Frame 9 was never shown at viewer (dropped); the trace does not say why."))
+        self.assertEqual(self.answer(10, "viewer"), (
+            "Frame 10 was never shown at viewer (dropped), because it never came there."))
 
     def test_what_goes_into_a_sentence_is_not_a_template(self) -> None:
         self.writer.frame("{time}{level}", 412, START, {"service-time": MS}, START)

@@ -59,6 +59,11 @@ class Whole(cases.TraceCase):
         self.assertEqual(run.load, [(START + MS, 2)])
         self.assertEqual([d.name for d in run.elements[0].decisions], ["worker-stuck", "bypassed"])
 
+    def test_a_load_may_be_of_several_kinds(self) -> None:
+        writer = two_frames()
+        writer.counter("load", START, processes=2, threads=1, note="x")
+        self.assertEqual(self.read(writer.text()).load, [(START, 3)])
+
     def test_a_viewer_is_where_the_budget_is_judged(self) -> None:
         writer = Writer()
         writer.element("screen", "viewer")

@@ -37,7 +37,9 @@ CAUSES = {
     "ceiling": "the full stage was closed",
 }
 UNKNOWN = "unknown"
-MEANINGS = {**CAUSES, UNKNOWN: "the trace does not say why"}
+# What only a viewer or nobody can say.
+MEANINGS = {**CAUSES, "not-received": "it never came to the viewer",
+            UNKNOWN: "the trace does not say why"}
 
 
 @dataclasses.dataclass

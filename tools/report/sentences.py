@@ -52,6 +52,7 @@ TEMPLATES = {
     "spared": ", because the full stage might have been done in time, but only at the cost of the "
               "frames behind it.",
     "ceiling": ", because the full stage was closed: it had not fitted for a while.",
+    "not-received": ", because it never came there.",
     "unknown": "; the trace does not say why.",
     "other-cause": ", because of {cause}.",
     # Where its time went.

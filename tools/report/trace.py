@@ -264,9 +264,8 @@ class Reader:
         elif kind in "iI":
             self.instants.append((track, event))
         elif kind == "C" and event["name"] == "load":
-            value = args.get("load")
-            if isinstance(value, (int, float)):
-                self.load.append((nanoseconds(event["ts"]), value))
+            value = sum(value for value in args.values() if isinstance(value, (int, float)))
+            self.load.append((nanoseconds(event["ts"]), value))
         elif kind == "s" and event.get("cat") == "to-worker":
             self.flow_starts[event.get("id")] = track
         elif kind == "f" and event.get("cat") == "to-worker":
