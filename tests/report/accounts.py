@@ -82,6 +82,21 @@ class Ledger(cases.TraceCase):
         self.assertEqual(of.wrongs, [])
         self.assertIn("could not be read", of.note)
 
+    def test_what_the_tracer_lost_cannot_be_held_against_the_element(self) -> None:
+        writer, kept = all_causes()
+        writer.account("pool", START + 99 * MS, [*kept, kept[-1]])
+        writer.event("i", "lost", START, "pool", cat="setup", s="t", args={"items": 2})
+        of = self.ledger_of(writer)
+        self.assertEqual(of.wrongs, [])
+        self.assertIn("2 events were lost", of.note)
+
+    def test_frames_that_never_left_are_told(self) -> None:
+        writer, kept = all_causes()
+        writer.account("pool", START + 99 * MS, kept, **{"in-flight": 3, "frames-in": 17})
+        of = self.ledger_of(writer)
+        self.assertEqual(of.wrongs, [])
+        self.assertIn("17 frames that went in without the 3 that never left", of.note)
+
     def test_what_has_no_cause_is_told(self) -> None:
         writer = Writer()
         writer.frame("pool", 3, START, {"service-time": MS}, None, "dropped")
@@ -123,12 +138,14 @@ class Figures(cases.TraceCase):
         self.assertEqual((of.frames, of.late, of.on_time, of.full_on_time), (3, 1, 1, 1))
         self.assertEqual(of.latencies, [5 * MS, 9 * MS])
         self.assertEqual((of.lateness, of.budget), ([3 * MS], 6 * MS))
+        self.assertTrue(of.is_budget_fixed)
 
     def test_the_budget_is_what_frames_had_that_came_before_they_were_due(self) -> None:
         writer = Writer()
         for number, had in enumerate((-900, -800, -700, 40, 50, 60)):
             writer.frame("pool", number, START, {"service-time": MS}, START + had * MS)
         self.assertEqual(self.figures_of(writer).budget, 50 * MS)
+        self.assertFalse(self.figures_of(writer).is_budget_fixed)
         writer = Writer()
         writer.frame("pool", 3, START, {"service-time": MS}, START - MS)
         self.assertEqual((self.figures_of(writer).budget, self.figures_of(writer).has_due_times),
@@ -137,7 +154,8 @@ class Figures(cases.TraceCase):
     def test_the_worst_are_the_latest(self) -> None:
         writer = Writer()
         for number, spare in enumerate((5, -7, 0, -20, 9)):
-            writer.frame("pool", number, START, {"service-time": 30 * MS}, START + (30 + spare) * MS)
+            writer.frame("pool", number, START, {"service-time": 30 * MS},
+                         START + (30 + spare) * MS)
         element = self.read(writer.text()).elements[0]
         self.assertEqual([f.sequence for f in figures.worst(element, 3)], [3, 1, 2])
 

@@ -49,17 +49,16 @@ class Why(cases.TraceCase):
             with self.subTest(cause=cause):
                 self.writer = Writer()
                 self.frame({"queue-time": 99}, action="bypassed", cause=cause)
-                self.assertTrue(self.answer().startswith(
-                    f"Frame 412 of pool left as it came (bypassed), 1.0 ms before it was due, {said}"),
-                    self.answer())
+                self.assertIn("Frame 412 of pool left as it came (bypassed), 1.0 ms before it was "
+                              f"due, {said}", self.answer())
 
     def test_the_full_stage(self) -> None:
         self.frame({"queue-time": 3, "hand-over-time": 1, "service-time": 40, "reorder-time": 4},
                    worker=1)
         self.assertEqual(self.answer(), (
-            "Frame 412 of pool left with the full stage, 52.0 ms before it was due. It took 48.0 ms "
-            "in all: 3.0 ms waiting for a worker, 1.0 ms until worker 1 began, 40.0 ms in the stage "
-            "and 4.0 ms until the older frames had left."))
+            "Frame 412 of pool left with the full stage, 52.0 ms before it was due. It took "
+            "48.0 ms in all: 3.0 ms waiting for a worker, 1.0 ms until worker 1 began, 40.0 ms in "
+            "the stage and 4.0 ms until the older frames had left."))
 
     def test_without_a_due_time(self) -> None:
         self.frame({"service-time": 40}, due=None)

@@ -5,7 +5,6 @@
 Says how long it took until all charts were drawn; that is no part of passing or failing.
 """
 
-import base64
 import html
 import os
 import pathlib
@@ -24,7 +23,6 @@ from traces import MS, START, Writer, made
 
 CHROMIUM = shutil.which("chromium")
 PATIENCE_SECONDS = 120
-DOT = ("iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAIAAACQd1PeAAAADElEQVR4nGNgYGAAAAAEAAH2FzhVAAAAAElFTkSuQmCC")
 LATE = {"light": (0xd5, 0x5e, 0x00), "dark": (0xff, 0x7a, 0x2e)}
 FULL = {"light": (0x00, 0x72, 0xb2), "dark": (0x3f, 0x9f, 0xdc)}
 PAGE = {"light": (0xfd, 0xfc, 0xf9), "dark": (0x16, 0x16, 0x14)}
@@ -151,7 +149,7 @@ class Browser(cases.TraceCase):
         folder = pathlib.Path(self.path("pictures"))
         folder.mkdir()
         for number in (10, 90):
-            (folder / f"{number}.png").write_bytes(base64.b64decode(DOT))
+            (folder / f"{number}.png").write_bytes(cases.DOT)
         pictures = [word for _ in range(3) for word in ("--pictures", str(folder))]
         return self.make("--heading", "A heading_that_is_one_word_and_longer_than_a_phone_is_wide",
                          "--note", "https://example.org/" + 60 * "x", *pictures,
@@ -242,8 +240,8 @@ class Browser(cases.TraceCase):
         size = pathlib.Path(page).stat().st_size
         self.assertLess(size, 5_000_000)
         times = sorted(int(self.opened(page)["ready"]) for _ in range(3))
-        print(f"# 60 s, 3 elements and a viewer: {size / 1e6:.1f} MB, all drawn {times[1]} ms after "
-              "it was opened (median of 3)", flush=True)
+        print(f"# 60 s, 3 elements and a viewer: {size / 1e6:.1f} MB, all drawn {times[1]} ms "
+              "after it was opened (median of 3)", flush=True)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Runs the test cases of a file and prints TAP. What they share."""
 
+import base64
 import os
 import pathlib
 import sys
@@ -12,6 +13,9 @@ from traces import Writer
 
 ROOT = pathlib.Path(sys.argv[1] if len(sys.argv) > 1 else ".").resolve()
 COMMAND = ROOT / "tools" / "gst-dispatch-report"
+# A picture of one dot.
+DOT = base64.b64decode("iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAIAAACQd1PeAAAADElEQVR4nGNgYGAAAAAE"
+                       "AAH2FzhVAAAAAElFTkSuQmCC")
 
 
 class TapResult(unittest.TestResult):

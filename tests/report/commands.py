@@ -13,9 +13,6 @@ import sys
 import cases
 from traces import made
 
-DOT = base64.b64decode("iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAIAAACQd1PeAAAADElEQVR4nGNgYGAAAAAEAAH2FzhVAAAAAElF"
-                       "TkSuQmCC")
-
 
 class Command(cases.TraceCase):
     def run_it(self, *words: str) -> subprocess.CompletedProcess:
@@ -69,10 +66,11 @@ class Command(cases.TraceCase):
     def test_pictures_are_embedded(self) -> None:
         folder = pathlib.Path(self.path("pictures"))
         folder.mkdir()
-        (folder / "frame-000012.png").write_bytes(DOT)
+        (folder / "frame-000012.png").write_bytes(cases.DOT)
         (folder / "notes.txt").write_text("no picture")
         text = self.page(self.call(), "--pictures", str(folder))
-        self.assertEqual(text.count("data:image/png;base64," + base64.b64encode(DOT).decode()), 1)
+        data = "data:image/png;base64," + base64.b64encode(cases.DOT).decode()
+        self.assertEqual(text.count(data), 1)
         self.assertIn("frame<br><b>12</b>", text)
 
     def test_why_says_it_for_each_element_or_one(self) -> None:
@@ -130,7 +128,8 @@ class Command(cases.TraceCase):
         self.assertEqual(done.returncode, 1)
         self.assertIn("adaptiveskip0: frames-in is 90 in the frames of the trace, but the element "
                       "counted 91.", done.stderr)
-        self.assertIn("This trace does not add up.", pathlib.Path(self.path("page.html")).read_text())
+        text = pathlib.Path(self.path("page.html")).read_text()
+        self.assertIn("This trace does not add up.", text)
 
     def test_broken_lines_are_told(self) -> None:
         lines = made("ours", 3).text().split("\n")

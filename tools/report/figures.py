@@ -25,6 +25,7 @@ class Figures:
     full_on_time: int
     has_due_times: bool
     budget: Optional[int]  # what a frame mostly had when it came, if it was not due already
+    is_budget_fixed: bool  # all had about the same
     latencies: list[int]   # of the frames for which something left, in order
     lateness: list[int]    # of the late ones, in order
 
@@ -52,6 +53,7 @@ def figures(element: Element) -> Figures:
         full_on_time=sum(frame.outcome == "full" and not frame.late for frame in frames),
         has_due_times=bool(dated),
         budget=percentile(had, 50) if had else None,
+        is_budget_fixed=len(had) == len(dated) and not (had and had[-1] - had[0] > 1_000_000),
         latencies=sorted(frame.latency for frame in left),
         lateness=sorted(-frame.margin for frame in late if frame.margin is not None))
 

@@ -7,8 +7,9 @@ same; where it is not, the trace does not tell all, and the report says so.
 
 import collections
 import dataclasses
+from typing import Optional
 
-from .trace import ACTIONS, Element, Trace
+from .trace import ACTIONS, Element, Frame, Trace
 
 # What can leave, the best first. These words are those of the legend.
 OUTCOMES = {
@@ -55,7 +56,7 @@ class Ledger:
         return not self.wrongs
 
 
-def cause_of(frame) -> str:
+def cause_of(frame: Frame) -> str:
     if frame.cause == "none" and frame.outcome != "full":
         return UNKNOWN
     return frame.cause
@@ -78,7 +79,8 @@ def ledger(trace: Trace, element: Element) -> Ledger:
 
 def is_accounted(trace: Trace, element: Element) -> bool:
     """An element that was started and stopped, every time, in a trace that is whole."""
-    return len(element.accounts) >= max(1, element.starts) and not trace.broken_lines
+    return (len(element.accounts) >= max(1, element.starts) and not trace.broken_lines
+            and not trace.lost)
 
 
 def doubles(element: Element) -> list[str]:
@@ -98,8 +100,7 @@ def differences(element: Element, counted: int) -> list[str]:
     """Where the frames of the trace are not those that the element counted."""
     causes = collections.Counter(frame.cause for frame in element.frames)
     actions = collections.Counter(frame.action for frame in element.frames)
-    inside = sum(account.get("in-flight", 0) for account in element.accounts)
-    found = {"frames-in": (len(element.frames) + inside, counted),
+    found = {"frames-in": (len(element.frames) + never_left(element), counted),
              "late": (sum(frame.late for frame in element.frames), sum_of(element, "late"))}
     found |= {action: (actions[action], sum_of(element, action)) for action in ACTIONS}
     found |= {cause: (causes[cause], sum_of(element, cause)) for cause in CAUSES
@@ -109,7 +110,11 @@ def differences(element: Element, counted: int) -> list[str]:
             if theirs is not None and ours != theirs]
 
 
-def sum_of(element: Element, name: str):
+def never_left(element: Element) -> int:
+    return sum(account.get("in-flight", 0) for account in element.accounts)
+
+
+def sum_of(element: Element, name: str) -> Optional[int]:
     """None where the accounts do not have it."""
     values = [account.get(name, account.get("causes", {}).get(name))
               for account in element.accounts]
@@ -117,10 +122,16 @@ def sum_of(element: Element, name: str):
 
 
 def note_of(trace: Trace, element: Element, total: int) -> str:
+    if is_accounted(trace, element) and never_left(element):
+        return (f"The lines add up to the {total + never_left(element)} frames that went in "
+                f"without the {never_left(element)} that never left, as the element counted them.")
     if is_accounted(trace, element):
         return f"The lines add up to the {total} frames that went in, as the element counted them."
     if element.is_viewer():
         return f"The lines add up to the {total} frames that were captured."
+    if trace.lost:
+        return (f"{total} frames are known. {trace.lost} events were lost, so this cannot be "
+                "compared with what the element counted.")
     if trace.broken_lines:
         return (f"{total} frames are known. Lines of the trace could not be read, so this cannot "
                 "be compared with what the element counted.")

@@ -68,7 +68,8 @@ function readColours() {
 }
 readColours();
 
-const colourOf = (element, i) => element.isLate[i] ? colours.late : colours[OUTCOMES[element.outcome[i]]];
+const colourOf = (element, i) =>
+  element.isLate[i] ? colours.late : colours[OUTCOMES[element.outcome[i]]];
 
 // ---- What the charts share -------------------------------------------------------------------
 
@@ -91,7 +92,8 @@ function baseOptions(holder, height) {
   return {
     width: Math.max(200, holder.clientWidth), height, legend: { show: false },
     padding: [8, 20, 0, 0],
-    cursor: { points: { show: false }, y: false, drag: { x: true, y: false, setScale: false, dist: 5 } },
+    cursor: { points: { show: false }, y: false,
+              drag: { x: true, y: false, setScale: false, dist: 5 } },
   };
 }
 
@@ -188,12 +190,16 @@ function drawAsked(u, element) {
 // One scale for the main charts of all runs, so that they can be compared. What lies far outside
 // of the budget is drawn at the edge.
 function bounds(element) {
-  const same = element.main ? data.runs.flatMap(run => run.elements.filter(e => e.main)) : [element];
-  const of = same.flatMap(e => e[state.mode].filter((ms, i) => ms !== null && e.outcome[i] !== DROPPED));
+  const same = element.main ? data.runs.flatMap(run => run.elements.filter(e => e.main))
+                            : [element];
+  const of = same.flatMap(e =>
+    e[state.mode].filter((ms, i) => ms !== null && e.outcome[i] !== DROPPED));
   const budget = same.reduce((most, e) => Math.max(most, e.budget), 0) || Infinity;
-  const least = of.reduce((a, b) => Math.min(a, b), 0), most = of.reduce((a, b) => Math.max(a, b), 0);
+  const least = of.reduce((a, b) => Math.min(a, b), 0);
+  const most = of.reduce((a, b) => Math.max(a, b), 0);
+  const had = same.reduce((top, e) => e.had.reduce((a, b) => Math.max(a, b), top), 0);
   if (state.mode === 'latency')
-    return [0, Math.max(Math.min(most, 3 * budget), isFinite(budget) ? budget * 1.15 : 0) * 1.08 || 1];
+    return [0, Math.max(Math.min(most, 3 * budget), Math.min(had, 1.6 * budget)) * 1.08 || 1];
   return [Math.max(least, -2 * budget) * 1.08 - 1, most * 1.08 + 1];
 }
 
@@ -226,7 +232,8 @@ function drawDots(u, element) {
   inPlot(u, (ctx, box) => {
     for (const late of [0, 1]) {
       for (let i = from; i < to; i++) {
-        if (values[i] === null || element.outcome[i] === DROPPED || element.isLate[i] !== late) continue;
+        if (values[i] === null || element.outcome[i] === DROPPED) continue;
+        if (element.isLate[i] !== late) continue;
         ctx.fillStyle = colourOf(element, i);
         const x = u.valToPos(element.time[i], 'x', true);
         if (values[i] > max || values[i] < min) drawEdge(ctx, box, x, values[i] > max, 3 * scale);
@@ -275,7 +282,8 @@ function drawRug(u, ctx, box, element, from, to) {
   for (let i = from; i < to; i++) {
     if (!element.outcome[i]) continue;
     ctx.fillStyle = colours[OUTCOMES[element.outcome[i]]];
-    ctx.fillRect(u.valToPos(element.time[i], 'x', true), box.top + box.height - height, width, height);
+    const x = u.valToPos(element.time[i], 'x', true);
+    ctx.fillRect(x, box.top + box.height - height, width, height);
   }
 }
 
@@ -358,7 +366,8 @@ function drawWorker(u, ctx, worker, row, height) {
     if (kind & 2) drawDiscarded(ctx, x, middle - tall / 2, Math.max(width, 1), tall);
     else ctx.fillRect(x, middle - tall / 2, isService ? Math.max(width, .6) : width, tall);
     if (isService && width > 34 * scale) 
-      drawNumber(ctx, worker.sequence[i], x + width / 2, middle, kind & 2 ? colours.ink : colours.page);
+      drawNumber(ctx, worker.sequence[i], x + width / 2, middle,
+                 kind & 2 ? colours.ink : colours.page);
   }
 }
 
@@ -388,7 +397,8 @@ function workersChart(holder, element) {
     const height = Math.abs(u.valToPos(1, 'y', true) - u.valToPos(0, 'y', true)) * .7;
     element.workers.forEach((worker, row) => drawWorker(u, ctx, worker, row, height));
   }), u => drawAsked(u, element)];
-  return { plot: new uPlot(options, [element.time, element.time.map(() => null)], holder), isTimed: true };
+  const empty = element.time.map(() => null);
+  return { plot: new uPlot(options, [element.time, empty], holder), isTimed: true };
 }
 
 // ---- Distribution ----------------------------------------------------------------------------
@@ -437,7 +447,7 @@ function drawAt(u, value, name, align) {
   ctx.lineTo(x, bbox.top + bbox.height);
   ctx.stroke();
   ctx.font = 10 * ratio() + 'px system-ui, "DejaVu Sans", sans-serif';
-  ctx.textAlign = align;
+  ctx.textAlign = x - bbox.left < 30 * ratio() ? 'left' : align;
   ctx.fillText(name, x, bbox.top - (isBold ? 16 : 4) * ratio());
   ctx.restore();
 }
@@ -461,7 +471,8 @@ function spreadChart(holder, element) {
                     Array.from({ length: decades + 1 }, (none, i) => Math.pow(10, i)) })];
   options.series = [{}, { paths: () => null, points: { show: false } }];
   options.hooks = { draw: [u => drawBins(u, bins), u => drawAt(u, bins.budget, 'budget', 'center'),
-                           u => drawAt(u, at(50), 'p50', 'right'), u => drawAt(u, at(99), 'p99', 'left')] };
+                           u => drawAt(u, at(50), 'p50', 'right'),
+                           u => drawAt(u, at(99), 'p99', 'left')] };
   if (bins.left[bins.left.length - 1] > bins.width * 60)
     holder.parentElement.querySelector('output').textContent = 'last bar: all that took longer';
   const middle = bins.all.map((count, i) => (i + .5) * bins.width);
@@ -523,7 +534,8 @@ function askOnClick(u, element) {
 function readOut(u, element, holder) {
   const output = holder.parentElement.querySelector('output'), i = u.cursor.idx;
   if (u.cursor.left < 0 || i === null || i === undefined) { output.textContent = ''; return; }
-  const spare = element.margin[i] === null ? '' : ', ' + element.margin[i].toFixed(1) + ' ms to spare';
+  const spare = element.margin[i] === null ? ''
+    : `, ${element.margin[i].toFixed(1)} ms to spare`;
   output.textContent = `frame ${element.sequence[i]}, ${element.time[i].toFixed(2)} s: ` +
     `${data.outcomes[element.outcome[i]][1]}, ${element.latency[i].toFixed(1)} ms${spare}`;
 }
@@ -567,7 +579,8 @@ function showMessages() {
 
 // ---- The page --------------------------------------------------------------------------------
 
-const KINDS = { latency: latencyChart, left: leftChart, workers: workersChart, spread: spreadChart };
+const KINDS = { latency: latencyChart, left: leftChart, workers: workersChart,
+                spread: spreadChart };
 
 function makeCharts() {
   for (const box of document.querySelectorAll('.chart')) {
@@ -599,7 +612,8 @@ function listen() {
       zoom(...ZOOMS[button.dataset.zoom](state.max - state.min)));
   document.getElementById('ask').addEventListener('submit', event => {
     event.preventDefault();
-    ask(elementAt(document.getElementById('of').value), Number(document.getElementById('number').value));
+    ask(elementAt(document.getElementById('of').value),
+        Number(document.getElementById('number').value));
   });
   document.addEventListener('click', event => {
     if (!event.target.matches('.ask')) return;

@@ -79,23 +79,24 @@ def verdict(of: figures.Figures) -> tuple[str, str]:
     if dropped:
         rest += f", {dropped} dropped"
     within = "" if of.budget is None else f" within {ms(of.budget)}"
+    if not of.is_budget_fixed:
+        within += " (median)"
     return share(of.on_time, of.frames), f"on time{within}: {rest}"
 
 
 def summary(runs: list[Run]) -> extras.Table:
     """The table of several runs, where nobody made one."""
     all_of = [figures.figures(run.trace.main()) for run in runs]
-    rows = [("frames", [str(of.frames) for of in all_of]),
-            ("on time", [share(of.on_time, of.frames) for of in all_of]),
-            ("late", [share(of.late, of.frames) for of in all_of])]
-    rows += [(f"late by, p{p}" if p != 100 else "late by, most", [ms(of.late_by(p)) for of in all_of])
-             for p in (50, 99, 100)]
-    rows += [(label, [share(of.outcomes[outcome], of.frames) for of in all_of])
-             for outcome, label in OUTCOMES.items() if any(of.outcomes[outcome] for of in all_of)]
-    rows.append(("full stage, on time", [share(of.full_on_time, of.frames) for of in all_of]))
-    return extras.Table([run.title for run in runs], rows,
-                        "Counted at " + ", ".join(dict.fromkeys(run.trace.main().label
-                                                                for run in runs)) + ".")
+    lines = [("frames", [str(of.frames) for of in all_of]),
+             ("on time", [share(of.on_time, of.frames) for of in all_of]),
+             ("late", [share(of.late, of.frames) for of in all_of])]
+    lines += [(f"late by, {name}", [ms(of.late_by(percent)) for of in all_of])
+              for name, percent in (("p50", 50), ("p99", 99), ("most", 100))]
+    lines += [(label, [share(of.outcomes[outcome], of.frames) for of in all_of])
+              for outcome, label in OUTCOMES.items() if any(of.outcomes[outcome] for of in all_of)]
+    lines.append(("full stage, on time", [share(of.full_on_time, of.frames) for of in all_of]))
+    places = dict.fromkeys(run.trace.main().label for run in runs)
+    return extras.Table([run.title for run in runs], lines, f"Counted at {', '.join(places)}.")
 
 
 # --- HTML ---------------------------------------------------------------------------------------
@@ -137,7 +138,8 @@ def card(run: Run, is_alone: bool) -> str:
         f'<div class="bar thin" aria-hidden="true"><i class="kept" style="flex-grow:{of.on_time}">'
         f'</i><i class="late" style="flex-grow:{of.late}"></i><i class="dropped" '
         f'style="flex-grow:{of.outcomes["dropped"]}"></i></div>')
-    latency = f"latency p50 {ms(of.latency(50))}, p99 {ms(of.latency(99))}, most {ms(of.latency(100))}"
+    latency = "latency " + ", ".join(f"{name} {ms(of.latency(percent))}" for name, percent in
+                                     (("p50", 50), ("p99", 99), ("most", 100)))
     return f"""<article class="card{tone}">
 {"" if is_alone else f"<h3>{escape(run.title)}</h3>"}
 <p class="figure">{figure}</p>
@@ -170,8 +172,9 @@ def picture(run: Run, number: int) -> str:
     if frame and frame.action != "dropped":
         said += f", {ms(frame.latency)}"
     mark = ("late" if frame.late else frame.outcome) if frame else "dropped"
-    image = f'<img src="{escape(source)}" alt="{escape(run.title)}, frame {number}" loading="lazy">' \
-        if source else '<div class="nothing">no picture</div>'
+    image = '<div class="nothing">no picture</div>'
+    if source:
+        image = f'<img src="{escape(source)}" alt="{escape(run.title)}, frame {number}">'
     return (f'<figure>{image}<figcaption><i class="dot {mark}"></i>{escape(said)}'
             "</figcaption></figure>")
 
@@ -182,7 +185,7 @@ def gallery(runs: list[Run]) -> str:
     if not shown:
         return ""
     numbers = sorted({number for run in shown for number in run.pictures})
-    cells = ['<div class="corner"></div>' + "".join(f"<h3>{escape(run.title)}</h3>" for run in shown)]
+    cells = ["<div></div>", *(f"<h3>{escape(run.title)}</h3>" for run in shown)]
     for number in numbers:
         cells.append(f'<div class="number">frame<br><b>{number}</b></div>'
                      + "".join(picture(run, number) for run in shown))
@@ -272,7 +275,8 @@ def chart(place: str, kind: str, title: str) -> str:
 
 def element_block(place: str, run: Run, element: Element) -> str:
     of = figures.figures(element)
-    kind = f" <small>{escape(element.kind)}</small>" if element.kind not in ("", element.label) else ""
+    is_told = element.kind not in ("", element.label)
+    kind = f" <small>{escape(element.kind)}</small>" if is_told else ""
     latency = "From the camera to the viewer" if element.is_viewer() else "Latency"
     left = "What was shown" if element.is_viewer() else "What left"
     charts = [chart(place, "latency", latency), chart(place, "left", left)]
@@ -287,7 +291,8 @@ def element_block(place: str, run: Run, element: Element) -> str:
 <h3>{escape(element.label)}{kind}</h3>
 <p class="words">{share(of.on_time, of.frames)} {escape(words)}</p>{due_line(element)}
 {"".join(charts)}
-<div class="pair"><div>{chart(place, "spread", "Distribution of latency")}{percentile_line(of)}</div>
+<div class="pair">
+<div>{chart(place, "spread", "Distribution of latency")}{percentile_line(of)}</div>
 <div>{ledger_table(run.trace, element)}</div></div>
 {worst_table(place, run.trace, element)}
 {messages}
@@ -299,6 +304,8 @@ def alarms(trace: Trace) -> str:
     if trace.broken_lines:
         said.append(f"{len(trace.broken_lines)} lines of the trace could not be read and are left "
                     f"out; the first is line {trace.broken_lines[0]}.")
+    if trace.lost:
+        said.append(f"{trace.lost} events were lost: the tracer could not write as fast.")
     if trace.is_cut:
         said.append("The last line of the trace is cut off, as a crash leaves it.")
     return "".join(f'<p class="words wrong">{escape(line)}</p>' for line in said)

@@ -15,6 +15,7 @@ from .trace import Element, Frame, Slice, Trace, TraceError
 # A piece: the name of its template, then its values in the order of the template.
 Piece = list[str]
 
+TELLABLE = 50_000  # ns; a part that is shorter would be 0.0 ms
 SLACKNESS = 5_000_000  # ns; a wait that is shorter needs no explanation
 
 TEMPLATES = {
@@ -193,7 +194,8 @@ class Answers:
             return []
         took = "shown-took" if self.element.is_viewer() else "took"
         said = [piece(took, time=milliseconds(frame.latency))]
-        parts = [self.part(frame, name, time) for name, time in frame.parts.items() if time >= 50_000]
+        parts = [self.part(frame, name, time) for name, time in frame.parts.items()
+                 if time >= TELLABLE]
         for place, part in enumerate(parts):
             joint = "colon" if place == 0 else "and" if place == len(parts) - 1 else "comma"
             said += [piece(joint), part]

@@ -109,6 +109,7 @@ class Trace:
     end: int
     is_cut: bool
     broken_lines: list[int]
+    lost: int  # events that the tracer could not write
 
     def element(self, name: str) -> Element:
         for element in self.elements:
@@ -234,6 +235,7 @@ class Reader:
         self.flow_starts: dict[Any, Track] = {}
         self.flow_ends: dict[Track, Any] = {}
         self.load: list[tuple[int, float]] = []
+        self.lost = 0
 
     def read(self) -> Trace:
         for event in self.lines.events():
@@ -249,7 +251,7 @@ class Reader:
         return Trace(self.lines.path, elements, sorted(self.load),
                      min(frame.arrival for frame in frames),
                      max(frame.departure for frame in frames),
-                     self.lines.is_cut, self.lines.broken)
+                     self.lines.is_cut, self.lines.broken, self.lost)
 
     def take(self, event: Event) -> None:
         track = (event.get("pid"), event.get("tid"))
@@ -322,9 +324,12 @@ class Reader:
         args = event.get("args", {})
         if event.get("cat") == "setup" and event["name"] == "element":
             element = self.element_of(track, str(args.get("element", "")))
-            element.kind, element.pipeline = str(args.get("type", "")), str(args.get("pipeline", ""))
+            element.kind = str(args.get("type", ""))
+            element.pipeline = str(args.get("pipeline", ""))
             element.starts += 1
             return
+        if event.get("cat") == "setup" and event["name"] == "lost":
+            self.lost += whole(args.get("items")) or 0
         element = self.on_track(track)
         if element is None:
             return
