@@ -178,6 +178,7 @@ function drawAsked(u, element) {
     ctx.lineTo(x, box.top + box.height);
     ctx.stroke();
     if (asked !== element || u.data.length < 3 || u.data[1][i] === null) return;
+    if (element.outcome[i] === DROPPED) return;
     ctx.setLineDash([]);
     ctx.beginPath();
     ctx.arc(x, u.valToPos(u.data[1][i], 'y', true), 6 * ratio(), 0, 7);
@@ -240,8 +241,8 @@ function drawDots(u, element) {
         else drawDot(ctx, x, u.valToPos(values[i], 'y', true), late ? radius * 1.35 : radius);
       }
     }
-    drawAbove(ctx, box, element, values.filter((value, i) =>
-      value > max && element.outcome[i] !== DROPPED));
+    drawOutside(ctx, box, values.filter((value, i) => value !== null &&
+      (value > max || value < min) && element.outcome[i] !== DROPPED));
     drawRug(u, ctx, box, element, from, to);
     drawMarks(u, ctx, box, element);
   });
@@ -264,16 +265,17 @@ function drawEdge(ctx, box, x, isTop, size) {
 }
 
 // How far those reach that are drawn at the edge.
-function drawAbove(ctx, box, element, values) {
+function drawOutside(ctx, box, values) {
   if (!values.length) return;
-  const most = values.reduce((a, b) => Math.max(a, b));
-  const far = most < 1000 ? most.toFixed(1) + ' ms' : (most / 1000).toFixed(2) + ' s';
+  const most = values.reduce((a, b) => Math.abs(b) > Math.abs(a) ? b : a);
+  const far = Math.abs(most) < 1000 ? most.toFixed(1) + ' ms' : (most / 1000).toFixed(2) + ' s';
   ctx.fillStyle = colours.ink;
   ctx.font = 11 * ratio() + 'px system-ui, "DejaVu Sans", sans-serif';
   ctx.textAlign = 'right';
   ctx.textBaseline = 'top';
-  ctx.fillText(`${values.length} above, up to ${far}`, box.left + box.width - 6 * ratio(),
-               box.top + 20 * ratio());
+  ctx.fillText(`${values.length} outside, up to ${far.replace('-', '−')}`,
+               box.left + box.width - 6 * ratio(),
+               most > 0 ? box.top + 20 * ratio() : box.top + box.height - 40 * ratio());
 }
 
 // A tick at the bottom for each frame that did not get the full stage.
@@ -299,7 +301,8 @@ function latencyChart(holder, element) {
   let range = bounds(element);
   options.scales.y = { range: () => range };
   options.axes = [timeAxis(), axis({ size: LEFT_AXIS, space: 36,
-                                     values: (u, ticks) => ticks.map(tick => tick + ' ms') })];
+                                     values: (u, ticks) => ticks.map(tick =>
+                                       `${tick} ms`.replace('-', '−')) })];
   options.series = [{}, { paths: () => null, points: { show: false } },
                     { paths: () => null, points: { show: false } }];
   options.hooks.drawAxes = [u => drawLoad(u, element.run), u => drawBudget(u, element)];
