@@ -53,5 +53,6 @@ test_needs() {
   cat <<'END'
 module libgstreamer1.0-dev gstreamer-check-1.0 >= 1.22
 module libgtest-dev gtest
+tool chromium chromium
 END
 }
