@@ -6,7 +6,7 @@
 # Each line: kind, Debian package, name. The package is what gets installed on
 # Debian and its derivatives; kind and name say how to recognise the same thing
 # on another distribution: a command in PATH, a pkg-config module, a GStreamer
-# element.
+# element, a library that the distribution's Python knows through gi.
 
 needs_of() {
   case $1 in
@@ -43,7 +43,10 @@ element gstreamer1.0-plugins-base videoconvert
 element gstreamer1.0-plugins-good avidemux
 element gstreamer1.0-plugins-good jpegenc
 element gstreamer1.0-plugins-good mp4mux
+element gstreamer1.0-plugins-good rtpjitterbuffer
+element gstreamer1.0-plugins-good vp8enc
 element gstreamer1.0-plugins-bad gaussianblur
+element gstreamer1.0-plugins-bad zbar
 element gstreamer1.0-plugins-ugly x264enc
 element gstreamer1.0-libav avdec_mpeg4
 END
@@ -53,5 +56,7 @@ test_needs() {
   cat <<'END'
 module libgstreamer1.0-dev gstreamer-check-1.0 >= 1.22
 module libgtest-dev gtest
+gi python3-gi Gst
+gi gir1.2-gstreamer-1.0 Gst
 END
 }
