@@ -13,6 +13,7 @@ needs_of() {
     build) build_needs ;;
     media) media_needs ;;
     tests) test_needs ;;
+    benchmarks) say command strace strace ;;
     format) say tool clang-format-14 clang-format-14 ;;
     tidy) say tool clang-tidy-14 clang-tidy-14 ;;
     *) die "unknown set of needs: $1" ;;
