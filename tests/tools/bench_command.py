@@ -157,6 +157,12 @@ class Plots(unittest.TestCase):
         # Two panels of two series of two points, and the two of the legend.
         self.assertEqual(len(self.marks(svg)), 10)
 
+    def test_a_series_looks_the_same_in_all_drawings(self) -> None:
+        marks = self.marks(self.drawn("live", {"a, plain, late %": 9, "a, ours, late %": 1,
+                                               "a, ours, applied %": 99}))
+        # Two with their legend, then the second one alone.
+        self.assertEqual([mark[0] for mark in marks], ["s0", "s1", "s0", "s1", "s1"])
+
     def test_a_logarithmic_axis_stands_zero_and_what_was_not_measured(self) -> None:
         self.drawn("hear", {"a: b, free p50 us": 0, "a: b, free p99 us": 5,
                             "c: d, free p50 us": None})

@@ -41,7 +41,7 @@ class Benchmark:
 
 BENCHMARKS = {
     "handoff": Benchmark("", "--frames 5000 --rounds 300 --blocks 5", 15, 2),
-    "calm": Benchmark("", "--frames 60", 160, 65),
+    "calm": Benchmark("", "--frames 30", 160, 30),
     "trace": Benchmark("", "--frames 5000 --turns 5", 120, 12),
     "blur": Benchmark("", "--frames 24 --repeats 2", 120, 15),
     "processes": Benchmark("--turns 30", "--turns 3 --frames 50 --paced-turns 1 --paced-frames 10",

@@ -148,16 +148,21 @@ def number(value: float) -> str:
     return f"{value:.3g}" if abs(value) < 1000 else f"{value:,.0f}"
 
 
-def legend(names: list[str], width: float, y: float) -> tuple[list[str], float]:
-    """Its parts, and where it ends; nothing for a single series."""
+def series_of(panels: dict[str, Series]) -> list[str]:
+    return list(dict.fromkeys(series for panel in panels.values() for series in panel))
+
+
+def legend(shown: list[str], names: list[str], width: float,
+           y: float) -> tuple[list[str], float]:
+    """Of the series shown, numbered as in `names`: its parts, and where it ends."""
     parts, x = [], 10.0
-    if len(names) < 2:
+    if len(shown) < 2:
         return parts, y
-    for index, name in enumerate(names):
+    for name in shown:
         room = 24 + CHAR * len(name)
         if x + room > width and x > 10:
             x, y = 10.0, y + ROW
-        parts += [mark(x + 6, y + 9, index), text(x + 15, y + 13, name)]
+        parts += [mark(x + 6, y + 9, names.index(name)), text(x + 15, y + 13, name)]
         x += room
     return parts, y + ROW
 
@@ -205,7 +210,7 @@ def spread(axis: Axis, samples: Samples, y: float, series: int) -> list[str]:
 def draw_lines(drawing: Drawing, panels: dict[str, Series], names: list[str],
                y: float) -> tuple[list[str], float, float]:
     """Panels side by side: parts, width, where it ends."""
-    wide, high, xs, left = 210, 170, xs_of(panels), 60
+    wide, high, xs, left = 210, 170, xs_of(panels), 70
     parts = [text(10, y + 15, drawing.unit, more=' class="t"')]
     y += ROW
     axis = Axis(samples_of(panels), drawing.log, y + GAP + high, y + GAP)
@@ -247,12 +252,13 @@ def plot(name: str, values: dict[str, Samples | float]) -> str | None:
     collected = [(drawing, panels) for drawing, panels in collected if panels]
     if not collected:
         return None
+    # One colour for a series, in all drawings.
+    names = list(dict.fromkeys(name for _, panels in collected for name in series_of(panels)))
     parts, width, y = [], 0.0, 10.0
     for drawing, panels in collected:
-        names = list(dict.fromkeys(series for panel in panels.values() for series in panel))
         draw = draw_lines if drawing.kind == "lines" else draw_dots
         more, wide, y = draw(drawing, panels, names, y)
-        marks, y = legend(names, wide, y)
+        marks, y = legend(series_of(panels), names, wide, y)
         parts, width, y = parts + more + marks, max(width, wide), y + 10
     return (f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width:.0f} {y:.0f}" '
             f'width="{width:.0f}" height="{y:.0f}"><style>{style()}</style>'
