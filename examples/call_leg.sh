@@ -41,7 +41,8 @@ wait_for() {
 {
   gst-launch-1.0 --eos-on-shutdown --verbose $(receive $out) \
     ! fakesink silent=false sync=true >"$said/viewer" &
-  gst-launch-1.0 --eos-on-shutdown --messages $(receive $in) \
+  GST_TRACERS="dispatch(file=$said/trace)" \
+    gst-launch-1.0 --eos-on-shutdown $(receive $in) \
     ! adaptiveskip name=effect latency-budget=66000000 \
       stage="videoconvert ! gaussianblur sigma=2 ! videoconvert" \
     ! queue ! $encode ! rtpvp8pay ! udpsink host=127.0.0.1 port=$out \
@@ -56,11 +57,13 @@ wait_for() {
 kill -INT %2 && wait %2
 kill -INT %1 && wait %1
 
-# Each frame without the effect is told in a QOS message, with how many there
-# were of them until then; the viewer says a line for each frame.
-without=$(sed -n 's/.*"effect" (qos).* dropped=(guint64)\([0-9]*\).*/\1/p' \
-  "$said/middle" | tail -n 1)
+# account FIELD: of what ends the trace: the counts of `stats`.
+account() {
+  sed -n "s/.*\"name\":\"account\".*\"$1\":\([0-9]*\).*/\1/p" "$said/trace"
+}
+
+# The viewer says a line for each frame.
 seen=$(grep -ac 'last-message = chain' "$said/viewer" || true)
-echo "frames sent: $frames, seen by the viewer: $seen," \
-  "without the effect: ${without:-0}"
+echo "frames sent: $frames, with the effect: $(account applied)," \
+  "without: $(account bypassed), late: $(account late); seen by the viewer: $seen"
 ((seen > 0))
