@@ -9,6 +9,7 @@ checked too: it has a block for every benchmark that is built.
 """
 
 import contextlib
+import dataclasses
 import io
 import pathlib
 import re
@@ -94,6 +95,14 @@ class Blocks(unittest.TestCase):
         self.assertIn("- *one*: time: 3, at most 2", missed)
         self.assertIn("- *two*: old target: 3, at most 2", missed)
 
+    def test_of_many_missed_targets_the_first_are_named_and_the_others_counted(self) -> None:
+        run = run_of("one", 3)
+        run.figures["targets"] *= 9
+        page = bench_page.with_runs(PAGE, [dataclasses.replace(run, quick=True)], KNOWN)
+        missed = page[:page.index("<!-- end -->")]
+        self.assertEqual(missed.count("*one*: time"), 3)
+        self.assertIn("- *one*: and 6 more, in its section (a quick run)", missed)
+
     def test_a_page_without_missed_targets_says_so(self) -> None:
         page = bench_page.with_runs(PAGE, [run_of("one", 1), run_of("two", 2)], KNOWN)
         self.assertIn("no target was missed", page)
@@ -162,6 +171,14 @@ class Plots(unittest.TestCase):
                                                "a, ours, applied %": 99}))
         # Two with their legend, then the second one alone.
         self.assertEqual([mark[0] for mark in marks], ["s0", "s1", "s0", "s1", "s1"])
+
+    def test_more_series_than_colours_still_differ(self) -> None:
+        values = {f"way {way}, {stages} stages: PSS bytes": way
+                  for way in range(12) for stages in (1, 2)}
+        svg = self.drawn("pressure", values)
+        looks = {(path.get("class"), path.get("d"))
+                 for path in svg.iter("{http://www.w3.org/2000/svg}path") if path.get("transform")}
+        self.assertEqual(len(looks), 12)
 
     def test_a_logarithmic_axis_stands_zero_and_what_was_not_measured(self) -> None:
         self.drawn("hear", {"a: b, free p50 us": 0, "a: b, free p99 us": 5,

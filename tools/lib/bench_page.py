@@ -12,8 +12,9 @@ import re
 BEGIN = re.compile(r"<!-- bench: ([\w-]+) -->")
 END = "<!-- end -->"
 MISSED = "missed"
-# More rows than that are folded away.
-MOST_ROWS = 14
+# More rows than that are folded away, and more missed targets of one benchmark.
+MOST_ROWS, MOST_MISSED = 14, 3
+QUICK = "A quick run: it is short, so the figures are rough."
 
 
 class PageError(Exception):
@@ -102,7 +103,7 @@ def folded(summary: str, text: str) -> str:
 
 def block_text(run: Run) -> str:
     """What the page says of a run."""
-    note = " A quick run: it is short, so the figures are rough." if run.quick else ""
+    note = f" {QUICK}" if run.quick else ""
     parts = [f"`{run.command}`, {run.when}, {run.seconds:.0f} s. "
              f"{machine_text(run.figures['machine'])}.{note}"]
     if run.plot:
@@ -121,14 +122,21 @@ def block_text(run: Run) -> str:
     return "\n\n".join(part for part in parts if part)
 
 
+def missed_of(name: str, block: list[str]) -> list[str]:
+    """A line for each of the first missed targets of a block, one for the others."""
+    mark = "- **missed**: "
+    targets = [line.removeprefix(mark) for line in block if line.startswith(mark)]
+    note = " (a quick run)" if any(QUICK in line for line in block) else ""
+    said = [f"- *{name}*: {target}{note}" for target in targets[:MOST_MISSED]]
+    more = len(targets) - len(said)
+    return said + ([f"- *{name}*: and {more} more, in its section{note}"] if more else [])
+
+
 def missed_text(page: str, known: set[str]) -> str:
     """The missed targets of all blocks of the page, by benchmark."""
     lines = page.splitlines()
-    found = []
-    for name, (begin, end) in find_blocks(page, known).items():
-        missed = [line.removeprefix("- **missed**: ") for line in lines[begin + 1:end]
-                  if line.startswith("- **missed**: ")]
-        found += [f"- *{name}*: {line}" for line in missed if name != MISSED]
+    found = [line for name, (begin, end) in find_blocks(page, known).items() if name != MISSED
+             for line in missed_of(name, lines[begin + 1:end])]
     return "\n".join(found) or "In the last runs of `tools/bench` no target was missed."
 
 

@@ -35,7 +35,8 @@ class Drawing:
     scale: float = 1.0
 
 
-AT_SIZE = r"untouched, (?P<panel>flood|30 fps), (?P<x>\d+x\d+), "
+AT_SIZE = (r"untouched, (?P<panel>flood|30 fps), (?P<x>\d+x\d+), "
+           r"(?!no hop|shmdispatch spin)(?P<series>.*), ")
 OF_WORKLOAD = r"(?P<x>[^,]+), (?P<panel>[\d.]+ frames), (?P<series>[\w-]+), "
 PLOTS = {
     "blur": [Drawing(r"(?P<x>.*) wall s", "wall time, s"),
@@ -54,8 +55,8 @@ PLOTS = {
     "pressure": [Drawing(r"(?P<series>.*), (?P<x>\d+) stages: PSS bytes",
                          "memory of all processes, MiB, over the number of stages",
                          "lines", scale=1 / (1 << 20))],
-    "processes": [Drawing(AT_SIZE + r"(?P<series>.*), p50 us", "latency p50, µs", "lines", True),
-                  Drawing(AT_SIZE + r"(?P<series>.*), CPU us", "CPU time, µs per frame",
+    "processes": [Drawing(AT_SIZE + "p50 us", "latency p50, µs", "lines", True),
+                  Drawing(AT_SIZE + "CPU us", "CPU time, µs per frame",
                           "lines", True)],
     "replace": [Drawing(r"(?P<x>\w+), gap (?P<series>before|during) ms",
                         "longest gap between frames, ms")],
@@ -139,9 +140,9 @@ def line(x1: float, y1: float, x2: float, y2: float, kind: str) -> str:
 
 
 def mark(x: float, y: float, series: int) -> str:
-    """A shape of its own for each series."""
+    """A shape and a colour; those of the ninth series are not both those of the first."""
     return (f'<path class="s{series % 8}" transform="translate({x:.1f} {y:.1f})" '
-            f'd="{SHAPES[series % 8]}"/>')
+            f'd="{SHAPES[(series + series // 8) % 8]}"/>')
 
 
 def number(value: float) -> str:
@@ -233,7 +234,8 @@ def draw_lines(drawing: Drawing, panels: dict[str, Series], names: list[str],
             path = "L".join(f"{px:.1f} {py:.1f}" for px, py in points)
             parts.append(f'<path class="l l{series % 8}" d="M{path}"/>')
             parts += [mark(px, py, series) for px, py in points]
-    return parts, left + len(panels) * (wide + 20), y + GAP + high + 60
+    width = max(left + len(panels) * (wide + 20), 20 + 1.2 * CHAR * len(drawing.unit))
+    return parts, width, y + GAP + high + 60
 
 
 def style() -> str:
