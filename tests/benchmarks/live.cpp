@@ -123,6 +123,7 @@ void run(bench::Report& report, const Case& a_case,
 
   report.table(a_case.title, {"stream", "frames", "late %", "applied %",
                               "worst ms", "longest gap ms"});
+  std::vector<double> plain_late;
   std::vector<Shares> shares(elements.size());
   for (const Streams& streams : all) {
     const std::string seed =
@@ -131,10 +132,12 @@ void run(bench::Report& report, const Case& a_case,
     g_object_get(streams.all[0]->element(), "stalls", &stalls, nullptr);
     add_row(report, seed + ", plain, " + std::to_string(stalls) + " stalls",
             streams.all[0]->account(), 100);
+    plain_late.push_back(streams.all[0]->account().late_percent());
     for (std::size_t i = 0; i < elements.size(); i++)
       add_ours(report, seed + ", " + elements[i], *streams.all[i + 1],
                shares[i]);
   }
+  report.samples(std::string(a_case.name) + ", plain, late %", plain_late);
   for (std::size_t i = 0; i < elements.size(); i++) {
     const std::string name = std::string(a_case.name) + ", " + elements[i];
     report.samples(name + ", late %", shares[i].late);

@@ -2,6 +2,7 @@
 #include "report.h"
 
 #include <sched.h>
+#include <sys/utsname.h>
 
 #include <algorithm>
 #include <cmath>
@@ -33,6 +34,8 @@ std::vector<std::pair<std::string, std::string>> machine() {
   cpu_set_t allowed;
   CPU_ZERO(&allowed);
   sched_getaffinity(0, sizeof allowed, &allowed);
+  utsname kernel{};
+  uname(&kernel);
   g_autofree gchar* gstreamer = gst_version_string();
 #ifdef NDEBUG
   const char* build = "release";
@@ -42,6 +45,7 @@ std::vector<std::pair<std::string, std::string>> machine() {
   return {{"cpu", value_in_file("/proc/cpuinfo", "model name", ':')},
           {"cpus", std::to_string(CPU_COUNT(&allowed))},
           {"system", value_in_file("/etc/os-release", "PRETTY_NAME", '=')},
+          {"kernel", std::string(kernel.sysname) + " " + kernel.release},
           {"gstreamer", gstreamer},
           {"build", build}};
 }
@@ -89,6 +93,14 @@ std::string json_block(const std::vector<std::string>& items, char open,
   }
   text << "\n  " << close;
   return text.str();
+}
+
+std::string json_row(const std::vector<std::string>& cells) {
+  std::string text;
+  const char* separator = "[";
+  for (const std::string& cell : cells)
+    text.append(std::exchange(separator, ", ")).append(quoted(cell));
+  return text + ']';
 }
 
 void print_table(const std::vector<std::vector<std::string>>& rows) {
@@ -181,6 +193,15 @@ std::string Report::to_json() const {
       json_field("others-percent", json_number(share.others_percent)));
   about.push_back(
       json_field("stolen-percent", json_number(share.stolen_percent)));
+  std::vector<std::string> tables;
+  for (const Table& table : tables_) {
+    std::vector<std::string> rows;
+    for (const auto& row : table.rows) rows.push_back(json_row(row));
+    std::ostringstream text;
+    text << '{' << json_field("title", quoted(table.title)) << ", "
+         << json_field("rows", json_block(rows, '[', ']')) << '}';
+    tables.push_back(text.str());
+  }
   std::vector<std::string> values;
   for (const auto& [key, samples] : values_) {
     values.push_back(json_field(key, json_values(samples)));
@@ -201,6 +222,7 @@ std::string Report::to_json() const {
   std::ostringstream text;
   text << "{\n  " << json_field("benchmark", quoted(name_)) << ",\n  "
        << json_field("machine", json_block(about, '{', '}')) << ",\n  "
+       << json_field("tables", json_block(tables, '[', ']')) << ",\n  "
        << json_field("values", json_block(values, '{', '}')) << ",\n  "
        << json_field("targets", json_block(targets, '[', ']')) << ",\n  "
        << json_field("promises", json_block(promises, '{', '}')) << "\n}\n";

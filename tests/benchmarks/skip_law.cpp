@@ -203,7 +203,9 @@ void print(bench::Report& report, const Setting& setting, const Rows& rows) {
     cells.push_back(percent(law.frames - law.applied, law.frames));
     cells.push_back(percent(law.switches, law.frames));
     report.row(cells);
-    report.figure(setting.name() + ", " + name, law.utility / row.optimum);
+    const std::string of = setting.name() + ", " + name + ": ";
+    for (const auto& [rule, outcome] : row.of)
+      report.figure(of + rule, outcome.utility / row.optimum);
   }
 }
 

@@ -20,7 +20,7 @@ find_clang_tool() {
 }
 
 sources() {
-  (cd "$root" && find gst plugins tests tools \( -name '*.h' -o -name '*.cpp' \) -print0)
+  (cd "$root" && find examples gst plugins tests tools \( -name '*.h' -o -name '*.cpp' \) -print0)
 }
 
 check_format() {
@@ -53,5 +53,5 @@ check_tidy() {
   fi
   tally_run "run-$tool" -quiet -j "$(nproc)" -p "$1" \
     -header-filter '\.\./(gst|plugins|tests|tools)/.*\.h$' \
-    '/(gst|plugins|tests|tools)/.*\.cpp$'
+    '/(examples|gst|plugins|tests|tools)/.*\.cpp$'
 }

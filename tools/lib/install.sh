@@ -63,6 +63,9 @@ is_found() { # KIND NAME
     command) command -v "$2" >/dev/null ;;
     module) pkg-config --exists "$2" 2>/dev/null ;;
     element) gst-inspect-1.0 --exists "$2" 2>/dev/null ;;
+    gi)
+      /usr/bin/python3 -c "import gi; gi.require_version('$2', '1.0')" 2>/dev/null
+      ;;
     tool) true ;;
   esac
 }

@@ -6,13 +6,14 @@
 # Each line: kind, Debian package, name. The package is what gets installed on
 # Debian and its derivatives; kind and name say how to recognise the same thing
 # on another distribution: a command in PATH, a pkg-config module, a GStreamer
-# element.
+# element, a library that the distribution's Python knows through gi.
 
 needs_of() {
   case $1 in
     build) build_needs ;;
     media) media_needs ;;
     tests) test_needs ;;
+    benchmarks) say command strace strace ;;
     format) say tool clang-format-14 clang-format-14 ;;
     tidy) say tool clang-tidy-14 clang-tidy-14 ;;
     *) die "unknown set of needs: $1" ;;
@@ -43,7 +44,10 @@ element gstreamer1.0-plugins-base videoconvert
 element gstreamer1.0-plugins-good avidemux
 element gstreamer1.0-plugins-good jpegenc
 element gstreamer1.0-plugins-good mp4mux
+element gstreamer1.0-plugins-good rtpjitterbuffer
+element gstreamer1.0-plugins-good vp8enc
 element gstreamer1.0-plugins-bad gaussianblur
+element gstreamer1.0-plugins-bad zbar
 element gstreamer1.0-plugins-ugly x264enc
 element gstreamer1.0-libav avdec_mpeg4
 END
@@ -54,5 +58,7 @@ test_needs() {
 module libgstreamer1.0-dev gstreamer-check-1.0 >= 1.22
 module libgtest-dev gtest
 tool chromium chromium
+gi python3-gi Gst
+gi gir1.2-gstreamer-1.0 Gst
 END
 }
