@@ -18,7 +18,7 @@ trap 'rm -r "$said"' EXIT
 GST_TRACERS="dispatch(file=$said/trace)" gst-launch-1.0 --messages --no-position \
   videotestsrc is-live=true num-buffers=$frames \
   ! "$size,format=I420,framerate=30/1" \
-  ! qroverlay data="gate 7" pixel-size=8 ! tee name=camera \
+  ! qroverlay data="gate 7" ! tee name=camera \
   camera. ! queue ! fakesink sync=true \
   camera. ! queue ! adaptiveskip name=scan num-levels=2 latency-budget=66000000 \
     level0::stage="zbar" level1::utility=0.8 \
