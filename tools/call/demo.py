@@ -1,0 +1,185 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""One leg of a video call, three times on this machine: plain, with leaky queues
+and QoS, and with the elements of this project. tools/demo installs and builds
+what it needs, and calls it.
+"""
+
+import argparse
+import os
+import shutil
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import pipelines
+import search
+import table
+import trace
+from children import ChildFailed
+from progress import Progress
+from run import Call, Plan, Stage
+from tally import Tally
+
+EXIT_BAD_USAGE = 2
+START_AND_END = 2.0  # seconds that a run takes beside the call itself
+
+
+@dataclass(frozen=True)
+class Lengths:
+    """How long everything is, in seconds."""
+    run: float
+    trial: float   # for the load
+    search: float  # for each candidate
+    candidates: tuple[pipelines.Leaky, ...]
+
+    def all(self) -> float:
+        """What the demo takes if the first load is enough."""
+        return (self.run + START_AND_END) * 3 + (self.trial + START_AND_END) + (
+            self.search + START_AND_END) * len(self.candidates)
+
+
+FULL_LENGTH = Lengths(40, 9, 7, search.CANDIDATES)
+QUICK_LENGTH = Lengths(7.5, 4.5, 3.5, search.CANDIDATES[:search.QUICK_CANDIDATES])
+
+
+@dataclass(frozen=True)
+class Result:
+    """One run that is over."""
+    way: pipelines.Way
+    folder: Path
+    tally: Tally
+
+
+class Demo:
+    """The steps, one after the other."""
+
+    def __init__(self, program: str, video: str, lengths: Lengths, scratch: Path) -> None:
+        self._lengths = lengths
+        self._scratch = scratch
+        self._progress = Progress(lengths.all())
+        self._stage = Stage(program, video, self._progress.show)
+
+    def run(self) -> list[Result]:
+        """All of it."""
+        load = self._find_load()
+        leaky = self._find_leaky(load)
+        plan = Plan.in_thirds(self._lengths.run, load)
+        ways = (pipelines.PLAIN, leaky.way(), pipelines.DISPATCH)
+        return [self._run_way(way, plan) for way in ways]
+
+    def _find_load(self) -> int:
+        say = self._progress.say
+        seconds = self._lengths.trial
+        say("The load: processes that keep a CPU busy, in the middle third. As many as it takes:")
+        self._progress.begin("trying the load", seconds + START_AND_END)
+        return search.find_load(self._stage, seconds, os.cpu_count() or 1, self._scratch, say)
+
+    def _find_leaky(self, load: int) -> pipelines.Leaky:
+        say = self._progress.say
+        candidates = self._lengths.candidates
+        say(f"Leaky queues and QoS: {len(candidates)} ways, {self._lengths.search:g} s each, "
+            "with load. Frames on time:")
+        tried = []
+        for leaky in candidates:
+            self._progress.begin("trying leaky queues", self._lengths.search + START_AND_END)
+            tried.append(search.try_leaky(self._stage, self._lengths.search, load, leaky,
+                                          self._scratch / f"leaky{len(tried)}"))
+        best = max(tried, key=lambda t: t.tally.all_on_time())
+        for one in tried:
+            say(f"  {one.tally.all_on_time():4} of {one.tally.sent}, {one.tally.all_late():3} late"
+                f"   {one.leaky.describe()}{'   <- taken' if one is best else ''}")
+        return best.leaky
+
+    def _run_way(self, way: pipelines.Way, plan: Plan) -> Result:
+        folder = self._scratch / way.key
+        self._progress.begin(way.name, plan.seconds() + START_AND_END)
+        call = Call(self._stage, way, plan, folder)
+        call.run()
+        frames = call.frames()
+        if way.elements and (folder / "trace.json").exists():
+            trace.learn_effects(frames, folder, way.elements)
+        trace.append(folder / "trace.json",
+                     trace.viewer_events(frames, call.load_changes, way.name))
+        return Result(way, folder, search.tally_of(frames))
+
+
+def keep(results: list[Result], folder: Path) -> None:
+    """Videos and traces, under the names of their runs."""
+    for result in results:
+        for name, suffix in (("seen.mp4", "mp4"), ("trace.json", "json")):
+            os.replace(result.folder / name, folder / f"{result.way.key}.{suffix}")
+
+
+def check(results: list[Result]) -> bool:
+    """Whether the comparison counts."""
+    late = results[0].tally.late_share()
+    if late > search.MUST_BE_LATE:
+        return True
+    print(f"demo: only {late:.1%} of the plain run's frames were late, which has to be more than "
+          f"{search.MUST_BE_LATE:.0%}: this run does not count. Was the machine busier before?",
+          file=sys.stderr)
+    return False
+
+
+def default_folder() -> Path:
+    """In the user's cache."""
+    cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(cache) / "gst-dispatch" / "call"
+
+
+def read_arguments() -> argparse.Namespace:
+    """The command line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("video", help="a video file")
+    parser.add_argument("--program", required=True, help="gst-dispatch-call, built")
+    parser.add_argument("--quick", action="store_true", help="short runs, under a minute in all")
+    parser.add_argument("--seconds", type=float, help="the length of each of the three runs")
+    parser.add_argument("--output-dir", type=Path, default=default_folder(),
+                        help="where videos, traces and the report go (default: %(default)s)")
+    arguments = parser.parse_args()
+    if not Path(arguments.video).is_file():
+        parser.error(f"no such file: {arguments.video}")
+    if arguments.seconds is not None and not 3 <= arguments.seconds <= 600:
+        parser.error("--seconds is from 3 to 600")
+    return arguments
+
+
+def lengths_of(arguments: argparse.Namespace) -> Lengths:
+    """As the command line has it."""
+    lengths = QUICK_LENGTH if arguments.quick else FULL_LENGTH
+    if arguments.seconds is None:
+        return lengths
+    return Lengths(arguments.seconds, lengths.trial, lengths.search, lengths.candidates)
+
+
+def show(arguments: argparse.Namespace, scratch: Path) -> bool:
+    """Runs it, and tells what was seen."""
+    demo = Demo(arguments.program, arguments.video, lengths_of(arguments), scratch)
+    results = demo.run()
+    keep(results, arguments.output_dir)
+    print()
+    print(table.describe([(result.way.name, result.tally) for result in results]))
+    return check(results)
+
+
+def main() -> int:
+    """The status for the shell."""
+    arguments = read_arguments()
+    arguments.output_dir.mkdir(parents=True, exist_ok=True)
+    scratch = Path(tempfile.mkdtemp(prefix="run.", dir=arguments.output_dir))
+    try:
+        return 0 if show(arguments, scratch) else 1
+    except (ChildFailed, search.NoLoad, OSError) as error:
+        print(f"\ndemo: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("\ndemo: stopped", file=sys.stderr)
+        return 130
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
