@@ -14,9 +14,9 @@ FRAME_DURATION_NS = 1_000_000_000 // FRAME_RATE
 # The effects: a correction of colours, a blur, and skin smoothing, which is the
 # costly one and has a cheaper variant.
 LOOK = "videobalance saturation=1.3"
-BLUR = "videoconvert ! gaussianblur sigma=1 ! videoconvert"
-SMOOTH = "smooth filter-size=2 tolerance=16"
-CHEAP_SMOOTH = "smooth filter-size=1 tolerance=16"
+BLUR = "videoconvert ! gaussianblur sigma=0.6 ! videoconvert"
+SMOOTH = "smooth filter-size=3 tolerance=48"
+CHEAP_SMOOTH = "smooth filter-size=1 tolerance=48"
 PICTURE = "video/x-raw,format=I420"
 
 _ENCODER = ("x264enc tune=zerolatency speed-preset=ultrafast bitrate=2000 key-int-max=30 "

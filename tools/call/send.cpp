@@ -21,7 +21,7 @@ constexpr GstClockTime kLeadTime = 500 * GST_MSECOND;
 
 constexpr char kDecoder[] =
     "filesrc name=file ! decodebin ! videoconvert ! videoscale ! "
-    "video/x-raw,format=I420,width=640,height=480,pixel-aspect-ratio=1/1 ! "
+    "video/x-raw,format=I420,width=576,height=432,pixel-aspect-ratio=1/1 ! "
     "appsink name=frames sync=false max-buffers=30";
 
 // The frames of a file, as fast as they are asked for, without an end.
