@@ -8,6 +8,7 @@ what it needs, and calls it.
 import argparse
 import os
 import shutil
+import subprocess
 import sys
 import tempfile
 from dataclasses import dataclass
@@ -23,6 +24,7 @@ from run import Call, Plan, Stage
 from tally import Tally
 
 EXIT_BAD_USAGE = 2
+REPORT = Path(__file__).resolve().parent.parent / "gst-dispatch-report"
 START_AND_END = 2.0  # seconds that a run takes beside the call itself
 
 
@@ -60,14 +62,22 @@ class Demo:
         self._scratch = scratch
         self._progress = Progress(lengths.all())
         self._stage = Stage(program, video, self._progress.show)
+        self._plan = Plan.in_thirds(lengths.run, 0)  # until the load is known
 
     def run(self) -> list[Result]:
         """All of it."""
         load = self._find_load()
         leaky = self._find_leaky(load)
-        plan = Plan.in_thirds(self._lengths.run, load)
+        self._plan = Plan.in_thirds(self._lengths.run, load)
         ways = (pipelines.PLAIN, leaky.way(), pipelines.DISPATCH)
-        return [self._run_way(way, plan) for way in ways]
+        return [self._run_way(way, self._plan) for way in ways]
+
+    def describe(self) -> str:
+        """How the figures were made, in a sentence or two."""
+        plan = self._plan
+        return (f"A frame is on time if it is seen {pipelines.BUDGET_NS // 1000000} ms after its "
+                f"capture at the latest; {plan.load} processes want the CPUs from "
+                f"{plan.load_from:.0f} s to {plan.load_until:.0f} s of {plan.seconds():g} s.")
 
     def _find_load(self) -> int:
         say = self._progress.say
@@ -98,8 +108,8 @@ class Demo:
         call = Call(self._stage, way, plan, folder)
         call.run()
         frames = call.frames()
-        if way.elements and (folder / "trace.json").exists():
-            trace.learn_effects(frames, folder, way.elements)
+        if way.elements:
+            trace.learn_effects(frames, folder / "trace.json", way.elements)
         trace.append(folder / "trace.json",
                      trace.viewer_events(frames, call.load_changes, way.name))
         return Result(way, folder, search.tally_of(frames))
@@ -110,6 +120,40 @@ def keep(results: list[Result], folder: Path) -> None:
     for result in results:
         for name, suffix in (("seen.mp4", "mp4"), ("trace.json", "json")):
             os.replace(result.folder / name, folder / f"{result.way.key}.{suffix}")
+
+
+def save_pictures(program: str, results: list[Result], frames: int) -> None:
+    """What each viewer saw at the same moments: before, during and after the load."""
+    numbers = [round(frames * share) for share in (0.17, 0.4, 0.5, 0.6, 0.83)]
+    for result in results:
+        pictures = result.folder / "pictures"
+        pictures.mkdir()
+        command = [program, "pictures", str(result.folder / "seen.mp4"), str(pictures)]
+        subprocess.run(command + [str(number) for number in numbers], check=True)
+
+
+def make_report(results: list[Result], note: str, page: Path) -> None:
+    """The page with the runs beside each other."""
+    table_file = results[0].folder / "table.json"
+    table_file.write_text(table.as_json([(r.way.name, r.tally) for r in results], note),
+                          encoding="utf-8")
+    command = [sys.executable, str(REPORT), "--heading", "One leg of a call, three times",
+               "--table", str(table_file), "-o", str(page)]
+    for result in results:
+        command += ["--title", result.way.name, "--pictures", str(result.folder / "pictures"),
+                    str(result.folder / "trace.json")]
+    subprocess.run(command, check=True)
+
+
+def describe_machine() -> str:
+    """For whoever reads the figures elsewhere."""
+    model = "unknown CPU"
+    with open("/proc/cpuinfo", encoding="utf-8") as lines:
+        for line in lines:
+            if line.startswith("model name"):
+                model = line.split(":", 1)[1].strip()
+                break
+    return f"{model}, {os.cpu_count()} CPUs, Linux {os.uname().release}"
 
 
 def check(results: list[Result]) -> bool:
@@ -158,9 +202,15 @@ def show(arguments: argparse.Namespace, scratch: Path) -> bool:
     """Runs it, and tells what was seen."""
     demo = Demo(arguments.program, arguments.video, lengths_of(arguments), scratch)
     results = demo.run()
-    keep(results, arguments.output_dir)
     print()
     print(table.describe([(result.way.name, result.tally) for result in results]))
+    print(f"\n  {describe_machine()}")
+    save_pictures(arguments.program, results, results[0].tally.sent)
+    page = arguments.output_dir / "call.html"
+    make_report(results, f"{demo.describe()} {describe_machine()}.", page)
+    keep(results, arguments.output_dir)
+    print(f"\nThe videos and traces are in {arguments.output_dir}.\n"
+          f"The three runs side by side: xdg-open {page}")
     return check(results)
 
 
@@ -171,7 +221,7 @@ def main() -> int:
     scratch = Path(tempfile.mkdtemp(prefix="run.", dir=arguments.output_dir))
     try:
         return 0 if show(arguments, scratch) else 1
-    except (ChildFailed, search.NoLoad, OSError) as error:
+    except (ChildFailed, search.NoLoad, OSError, subprocess.CalledProcessError) as error:
         print(f"\ndemo: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:

@@ -11,12 +11,14 @@ BUDGET_NS = 150_000_000  # from the camera to the screen
 FRAME_RATE = 30
 FRAME_DURATION_NS = 1_000_000_000 // FRAME_RATE
 
-# The effects: a correction of colours, a blur, and skin smoothing, which is the
-# costly one and has a cheaper variant.
+# The effects: a correction of colours, a blur at half size, and skin smoothing,
+# which is the costly one and has a cheaper variant.
+SIZE = "width=576,height=432"
 LOOK = "videobalance saturation=1.3"
-BLUR = "videoconvert ! gaussianblur sigma=0.6 ! videoconvert"
-SMOOTH = "smooth filter-size=3 tolerance=48"
-CHEAP_SMOOTH = "smooth filter-size=1 tolerance=48"
+BLUR = ("videoscale ! video/x-raw,width=288,height=216 ! videoconvert ! gaussianblur sigma=0.6 "
+        f"! videoconvert ! videoscale ! video/x-raw,{SIZE}")
+SMOOTH = "smooth filter-size=3 tolerance=16"
+CHEAP_SMOOTH = "smooth filter-size=1 tolerance=16"
 PICTURE = "video/x-raw,format=I420"
 
 _ENCODER = ("x264enc tune=zerolatency speed-preset=ultrafast bitrate=2000 key-int-max=30 "
@@ -63,9 +65,9 @@ def _sink(port: int, how: str) -> str:
 PLAIN = Way("plain", "plain", f"{LOOK} ! {BLUR} ! {SMOOTH} ! {PICTURE}")
 
 DISPATCH = Way("dispatch", "gst-dispatch", (
-    f'shmdispatch name=look stage="{LOOK}" max-workers=1 latency-budget=16000000 '
-    f'! workerpool name=blur stage="{BLUR}" max-workers=2 latency-budget=30000000 '
-    f'! adaptiveskip name=smooth num-levels=2 latency-budget=40000000 '
+    f'shmdispatch name=look stage="{LOOK}" max-workers=1 latency-budget=8000000 '
+    f'! workerpool name=blur stage="{BLUR}" max-workers=2 latency-budget=32000000 '
+    f'! adaptiveskip name=smooth num-levels=2 latency-budget=30000000 '
     f'level0::stage="{SMOOTH}" level1::stage="{CHEAP_SMOOTH}" ! {PICTURE}'),
     elements=("look", "blur", "smooth"))
 

@@ -124,12 +124,20 @@ class Call:
 
     def frames(self) -> list[Frame]:
         """All that were sent, with when they were seen."""
-        shown: dict[int, int] = {}
-        for number, _, when in read_notes(self._folder / "viewer.tsv"):
-            if number != "-":
-                shown.setdefault(int(number), int(when))
-        return [Frame(int(number), int(when), shown.get(int(number)))
-                for number, when in read_notes(self._folder / "sender.tsv")]
+        times = first_notes(self._folder / "processor.tsv", 1)
+        shown = first_notes(self._folder / "viewer.tsv", 2)
+        captured = first_notes(self._folder / "sender.tsv", 1)
+        return [Frame(number, when, shown.get(number), times.get(number, -1))
+                for number, when in captured.items()]
+
+
+def first_notes(path: Path, column: int) -> dict[int, int]:
+    """What a part noted when each number came first."""
+    notes: dict[int, int] = {}
+    for words in read_notes(path):
+        if words[0] != "-":
+            notes.setdefault(int(words[0]), int(words[column]))
+    return notes
 
 
 def read_notes(path: Path) -> list[list[str]]:

@@ -19,6 +19,7 @@ class Frame:
     number: int
     captured: int
     shown: int | None = None   # when it was first seen
+    running_time: int = -1     # in the processor
     effect: str = FULL         # of one that was shown
     level: int = 0
     cause: str = "none"

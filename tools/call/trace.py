@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any, Iterator
 
 import pipelines
-from run import read_notes
 from tally import BYPASSED, CHEAPER, DROPPED, FULL, Frame
 
 Event = dict[str, Any]
@@ -27,22 +26,19 @@ def read_events(path: Path) -> Iterator[Event]:
                 continue
 
 
-def learn_effects(frames: list[Frame], folder: Path, elements: list[str]) -> None:
+def learn_effects(frames: list[Frame], path: Path, elements: tuple[str, ...]) -> None:
     """Says of each frame what effect it got, from the elements' own account.
 
-    The processor noted which number came at which running time; the elements
-    know only that.
+    They know a frame by its running time, not by its number.
     """
     records: dict[int, dict[str, Event]] = {}
-    for event in read_events(folder / "trace.json"):
+    for event in read_events(path):
         args = event.get("args", {})
         if event.get("ph") == "b" and event.get("name") == "frame" and "running-time" in args:
             records.setdefault(args["running-time"], {})[args["element"]] = args
-    times = {int(number): int(time) for number, time, _ in
-             read_notes(folder / "processor.tsv") if number != "-"}
     for frame in frames:
-        judge(frame, [records.get(times.get(frame.number, -1), {}).get(name)
-                      for name in elements])
+        of_frame = records.get(frame.running_time, {})
+        judge(frame, [of_frame.get(name) for name in elements])
 
 
 def judge(frame: Frame, records: list[Event | None]) -> None:
@@ -65,8 +61,7 @@ def viewer_events(frames: list[Frame], load: list[tuple[int, int]], name: str) -
     yield base | {"ph": "i", "s": "t", "cat": "setup", "name": "element", "ts": start,
                   "args": {"element": VIEWER, "type": VIEWER, "pipeline": name}}
     for when, strength in load:
-        yield base | {"ph": "C", "name": "load", "ts": when / 1000,
-                      "args": {"processes": strength}}
+        yield base | {"ph": "C", "name": "load", "ts": when / 1000, "args": {"load": strength}}
     for frame in frames:
         yield from _frame_events(frame, base)
 
@@ -75,8 +70,8 @@ def _frame_events(frame: Frame, base: Event) -> Iterator[Event]:
     due = frame.captured + pipelines.BUDGET_NS
     effect = DROPPED if frame.shown is None else frame.effect
     span = base | {"cat": "frame", "name": "frame", "id": f"{VIEWER}-{frame.number}"}
-    args = {"element": VIEWER, "sequence": frame.number, "due": due,
-            "slack": pipelines.BUDGET_NS, "action": _ACTIONS[effect],
+    args = {"element": VIEWER, "sequence": frame.number, "running-time": frame.running_time,
+            "due": due, "slack": pipelines.BUDGET_NS, "action": _ACTIONS[effect],
             "cause": "not-received" if frame.shown is None else frame.cause,
             "late": frame.shown is not None and frame.shown > due, "level": _LEVELS[effect]}
     yield span | {"ph": "b", "ts": frame.captured / 1000, "args": args}
