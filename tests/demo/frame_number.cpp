@@ -87,7 +87,8 @@ TEST(FrameNumber, OneWrongBlockIsNoticed) {
     Picture picture(i420());
     write_number(picture.frame(), 1234);
     for (int y = 0; y < kNumberBlock; ++y) {
-      auto* row = picture.luma() + y * kWidth + block * kNumberBlock;
+      auto* row = picture.luma() + std::ptrdiff_t{y} * kWidth +
+                  std::ptrdiff_t{block} * kNumberBlock;
       for (int x = 0; x < kNumberBlock; ++x) row[x] = row[x] > 128 ? 16 : 235;
     }
     EXPECT_EQ(read_number(*picture.frame()), std::nullopt) << block;
@@ -98,7 +99,7 @@ TEST(FrameNumber, WhatIsNeitherDarkNorBrightIsNotRead) {
   Picture picture(i420());
   write_number(picture.frame(), 1234);
   for (int y = 0; y < kNumberBlock; ++y) {
-    auto* row = picture.luma() + y * kWidth;
+    auto* row = picture.luma() + std::ptrdiff_t{y} * kWidth;
     for (int x = 0; x < kNumberBlock; ++x) row[x] = 128;
   }
   EXPECT_EQ(read_number(*picture.frame()), std::nullopt);

@@ -47,7 +47,7 @@ class Child:
 
     def end(self) -> None:
         """Asks it to end, and waits until it has."""
-        self._process.stdin.close()
+        self.let_go()
         deadline = time.monotonic() + PATIENCE
         while time.monotonic() < deadline:
             if self.has_ended():
@@ -55,10 +55,14 @@ class Child:
             time.sleep(0.02)
         raise ChildFailed(f"{self.name} does not end")
 
+    def let_go(self) -> None:
+        """Asks it to end."""
+        if not self._process.stdin.closed:
+            self._process.stdin.close()
+
     def abandon(self) -> None:
         """Whatever it does, it is over after this."""
-        if self._process.stdin and not self._process.stdin.closed:
-            self._process.stdin.close()
+        self.let_go()
         try:
             self._process.wait(2)
         except subprocess.TimeoutExpired:
@@ -68,8 +72,8 @@ class Child:
     def failure(self) -> ChildFailed:
         """Why it failed, in its own words."""
         words = self._errors.read_text(errors="replace").strip()
-        return ChildFailed(f"{self.name} ended with {self._process.returncode}:\n"
-                           f"{words[-2000:]}")
+        return ChildFailed(f"{self.name} ended with status {self._process.returncode}:\n"
+                           f"{words[-2000:] or 'it said nothing'}")
 
 
 class Load:
@@ -81,5 +85,7 @@ class Load:
 
     def end(self) -> None:
         """Gives the CPUs back."""
+        for child in self._children:
+            child.let_go()
         for child in self._children:
             child.abandon()

@@ -20,7 +20,7 @@ import table
 import trace
 from children import ChildFailed
 from progress import Progress
-from run import Call, Plan, Stage
+from run import Call, Plan, Setting
 from tally import Tally
 
 EXIT_BAD_USAGE = 2
@@ -50,18 +50,20 @@ QUICK_LENGTH = Lengths(7.5, 4.5, 3.5, search.CANDIDATES[:search.QUICK_CANDIDATES
 class Result:
     """One run that is over."""
     way: pipelines.Way
-    folder: Path
+    video: Path
+    trace: Path
     tally: Tally
 
 
 class Demo:
     """The steps, one after the other."""
 
-    def __init__(self, program: str, video: str, lengths: Lengths, scratch: Path) -> None:
+    def __init__(self, arguments: argparse.Namespace, lengths: Lengths, scratch: Path) -> None:
         self._lengths = lengths
+        self._folder = arguments.output_dir
         self._scratch = scratch
         self._progress = Progress(lengths.all())
-        self._stage = Stage(program, video, self._progress.show)
+        self._setting = Setting(arguments.program, arguments.video, self._progress.show)
         self._plan = Plan.in_thirds(lengths.run, 0)  # until the load is known
 
     def run(self) -> list[Result]:
@@ -80,68 +82,88 @@ class Demo:
                 f"{plan.load_from:.0f} s to {plan.load_until:.0f} s of {plan.seconds():g} s.")
 
     def _find_load(self) -> int:
+        """The least load under which the plain run is late enough."""
         say = self._progress.say
         seconds = self._lengths.trial
         say("The load: processes that keep a CPU busy, in the middle third. As many as it takes:")
-        self._progress.begin("trying the load", seconds + START_AND_END)
-        return search.find_load(self._stage, seconds, os.cpu_count() or 1, self._scratch, say)
+        for strength in search.STRENGTHS:
+            load = strength * (os.cpu_count() or 1)
+            self._progress.begin("trying the load", seconds + START_AND_END)
+            late = search.try_load(self._setting, seconds, load, self._scratch / f"load{load}")
+            say(f"  {load} processes: {late:.0%} of the plain run's frames are late")
+            if late > search.MUST_BE_LATE + search.MARGIN:
+                return load
+            self._progress.lengthen(seconds + START_AND_END)
+        raise search.NoLoad(
+            f"not even {load} processes make the plain run late: this machine is too fast for the "
+            "effects of the demo")
 
     def _find_leaky(self, load: int) -> pipelines.Leaky:
+        """The leaky queues that show most frames on time while there is load."""
         say = self._progress.say
-        candidates = self._lengths.candidates
-        say(f"Leaky queues and QoS: {len(candidates)} ways, {self._lengths.search:g} s each, "
+        seconds = self._lengths.search
+        say(f"Leaky queues and QoS: {len(self._lengths.candidates)} ways, {seconds:g} s each, "
             "with load. Frames on time:")
         tried = []
-        for leaky in candidates:
-            self._progress.begin("trying leaky queues", self._lengths.search + START_AND_END)
-            tried.append(search.try_leaky(self._stage, self._lengths.search, load, leaky,
-                                          self._scratch / f"leaky{len(tried)}"))
-        best = max(tried, key=lambda t: t.tally.all_on_time())
+        for leaky in self._lengths.candidates:
+            self._progress.begin("trying leaky queues", seconds + START_AND_END)
+            folder = self._scratch / f"leaky{len(tried)}"
+            tried.append(search.try_leaky(self._setting, seconds, load, leaky, folder))
+        best = max(tried, key=lambda one: one.tally.all_on_time())
         for one in tried:
             say(f"  {one.tally.all_on_time():4} of {one.tally.sent}, {one.tally.all_late():3} late"
                 f"   {one.leaky.describe()}{'   <- taken' if one is best else ''}")
         return best.leaky
 
     def _run_way(self, way: pipelines.Way, plan: Plan) -> Result:
-        folder = self._scratch / way.key
         self._progress.begin(way.name, plan.seconds() + START_AND_END)
-        call = Call(self._stage, way, plan, folder)
-        call.run()
+        folder = self._scratch / way.key
+        call = Call(self._setting, way, plan, folder)
+        video = self._folder / f"{way.key}.mp4"
+        try:
+            call.run()
+        finally:
+            keep(folder / "seen.mp4", video)
         frames = call.frames()
         if way.elements:
             trace.learn_effects(frames, folder / "trace.json", way.elements)
         trace.append(folder / "trace.json",
                      trace.viewer_events(frames, call.load_changes, way.name))
-        return Result(way, folder, search.tally_of(frames))
+        kept_trace = self._folder / f"{way.key}.json"
+        keep(folder / "trace.json", kept_trace)
+        return Result(way, video, kept_trace, search.tally_of(frames))
 
 
-def keep(results: list[Result], folder: Path) -> None:
-    """Videos and traces, under the names of their runs."""
-    for result in results:
-        for name, suffix in (("seen.mp4", "mp4"), ("trace.json", "json")):
-            os.replace(result.folder / name, folder / f"{result.way.key}.{suffix}")
+def keep(made: Path, path: Path) -> None:
+    """Under its own name, also where the run was stopped."""
+    if made.exists():
+        os.replace(made, path)
 
 
-def save_pictures(program: str, results: list[Result], frames: int) -> None:
+def save_pictures(program: str, results: list[Result], folder: Path) -> list[Path]:
     """What each viewer saw at the same moments: before, during and after the load."""
-    numbers = [round(frames * share) for share in (0.17, 0.4, 0.5, 0.6, 0.83)]
+    frames = results[0].tally.sent
+    numbers = [str(round(frames * share)) for share in (0.17, 0.4, 0.5, 0.6, 0.83)]
+    folders = []
     for result in results:
-        pictures = result.folder / "pictures"
+        pictures = folder / f"{result.way.key}-pictures"
         pictures.mkdir()
-        command = [program, "pictures", str(result.folder / "seen.mp4"), str(pictures)]
-        subprocess.run(command + [str(number) for number in numbers], check=True)
+        subprocess.run([program, "pictures", str(result.video), str(pictures)] + numbers,
+                       check=True)
+        folders.append(pictures)
+    return folders
 
 
-def make_report(results: list[Result], note: str, page: Path) -> None:
+def make_report(results: list[Result], pictures: list[Path], note: str, page: Path,
+                scratch: Path) -> None:
     """The page with the runs beside each other."""
-    table_file = results[0].folder / "table.json"
+    table_file = scratch / "table.json"
     table_file.write_text(table.as_json([(r.way.name, r.tally) for r in results], note),
                           encoding="utf-8")
     command = [sys.executable, str(REPORT), "--heading", "One leg of a call, three times",
                "--table", str(table_file), "-o", str(page)]
-    for result in results:
-        command += ["--title", result.way.name, "--pictures", str(result.folder / "pictures"),
-                    str(result.folder / "trace.json")]
+    for result, folder in zip(results, pictures):
+        command += ["--title", result.way.name, "--pictures", str(folder), str(result.trace)]
     subprocess.run(command, check=True)
 
 
@@ -200,16 +222,14 @@ def lengths_of(arguments: argparse.Namespace) -> Lengths:
 
 def show(arguments: argparse.Namespace, scratch: Path) -> bool:
     """Runs it, and tells what was seen."""
-    demo = Demo(arguments.program, arguments.video, lengths_of(arguments), scratch)
+    demo = Demo(arguments, lengths_of(arguments), scratch)
     results = demo.run()
-    print()
-    print(table.describe([(result.way.name, result.tally) for result in results]))
-    print(f"\n  {describe_machine()}")
-    save_pictures(arguments.program, results, results[0].tally.sent)
+    print(f"\n{table.describe([(result.way.name, result.tally) for result in results])}\n\n"
+          f"  {describe_machine()}")
     page = arguments.output_dir / "call.html"
-    make_report(results, f"{demo.describe()} {describe_machine()}.", page)
-    keep(results, arguments.output_dir)
-    print(f"\nThe videos and traces are in {arguments.output_dir}.\n"
+    pictures = save_pictures(arguments.program, results, scratch)
+    make_report(results, pictures, f"{demo.describe()} {describe_machine()}.", page, scratch)
+    print(f"\nThe videos and traces are in {arguments.output_dir}\n"
           f"The three runs side by side: xdg-open {page}")
     return check(results)
 

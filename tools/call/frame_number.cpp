@@ -54,7 +54,7 @@ struct Plane {
 
 void fill_block(const Plane& plane, int block, std::uint8_t value) {
   for (int y = 0; y < plane.block_height; ++y) {
-    std::memset(plane.row(y) + block * plane.block_width, value,
+    std::memset(plane.row(y) + std::ptrdiff_t{block} * plane.block_width, value,
                 static_cast<std::size_t>(plane.block_width));
   }
 }
@@ -63,7 +63,8 @@ int mean_of_block(const Plane& luma, int block) {
   constexpr int kSide = kNumberBlock - 2 * kMargin;
   int sum = 0;
   for (int y = kMargin; y < kNumberBlock - kMargin; ++y) {
-    const auto* middle = luma.row(y) + block * kNumberBlock + kMargin;
+    const auto* middle =
+        luma.row(y) + std::ptrdiff_t{block} * kNumberBlock + kMargin;
     for (int x = 0; x < kSide; ++x) sum += middle[x];
   }
   return sum / (kSide * kSide);

@@ -6,7 +6,6 @@
 
 #include <chrono>
 #include <cstdarg>
-#include <cstring>
 
 #include "pipeline.h"
 
@@ -14,7 +13,7 @@ namespace dispatch::demo {
 
 Notes::Notes(const std::string& path) : file_(fopen(path.c_str(), "w")) {
   if (file_ != nullptr) return;
-  report_problem(text("%s: %s", path.c_str(), std::strerror(errno)));
+  report_problem(text("%s: %s", path.c_str(), g_strerror(errno)));
 }
 
 Notes::~Notes() {

@@ -66,7 +66,7 @@ PLAIN = Way("plain", "plain", f"{LOOK} ! {BLUR} ! {SMOOTH} ! {PICTURE}")
 
 DISPATCH = Way("dispatch", "gst-dispatch", (
     f'shmdispatch name=look stage="{LOOK}" max-workers=1 latency-budget=8000000 '
-    f'! workerpool name=blur stage="{BLUR}" max-workers=2 latency-budget=32000000 '
+    f'! workerpool name=blur stage="{BLUR}" max-workers=2 latency-budget=40000000 '
     f'! adaptiveskip name=smooth num-levels=2 latency-budget=30000000 '
     f'level0::stage="{SMOOTH}" level1::stage="{CHEAP_SMOOTH}" ! {PICTURE}'),
     elements=("look", "blur", "smooth"))

@@ -35,7 +35,7 @@ class Progress:
         """So far into this step."""
         share = min((self._done + seconds) / self._all, 1.0)
         bar = "#" * round(share * WIDTH)
-        line = f"[{bar:.<{WIDTH}}] {share:4.0%}  {self._title} {what}"
+        line = f"[{bar:.<{WIDTH}}] {share:4.0%}  {self._title}{what}"
         if self._is_terminal:
             print(f"\r{line}\x1b[K", end="", flush=True)
             self._is_open = True

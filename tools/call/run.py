@@ -38,7 +38,7 @@ class Plan:
 
 
 @dataclass
-class Stage:
+class Setting:
     """What all runs need."""
     program: str
     video: str
@@ -48,8 +48,8 @@ class Stage:
 class Call:
     """The three processes of a run and the load, for as long as it takes."""
 
-    def __init__(self, stage: Stage, way: pipelines.Way, plan: Plan, folder: Path) -> None:
-        self._stage = stage
+    def __init__(self, setting: Setting, way: pipelines.Way, plan: Plan, folder: Path) -> None:
+        self._setting = setting
         self._way = way
         self._plan = plan
         self._folder = folder
@@ -67,6 +67,8 @@ class Call:
         finally:
             self._set_load(0)
             for child in self._children:
+                child.let_go()
+            for child in self._children:
                 child.abandon()
 
     def _start(self) -> None:
@@ -74,7 +76,7 @@ class Call:
         port = int(viewer.read_word("port"))
         processor = self._receive("processor", pipelines.processor(self._way, port), self._tracer())
         port = int(processor.read_word("port"))
-        command = [self._stage.program, "send", self._stage.video, str(self._plan.frames),
+        command = [self._setting.program, "send", self._setting.video, str(self._plan.frames),
                    str(self._folder / "sender.tsv"), pipelines.sender(port)]
         sender = self._child("sender", command)
         sender.read_word("sending")
@@ -85,7 +87,7 @@ class Call:
         return {"GST_TRACERS": f"dispatch(file={self._folder / 'trace.json'})"}
 
     def _receive(self, name: str, pipeline: str, variables: dict[str, str] | None = None) -> Child:
-        command = [self._stage.program, "receive", str(self._folder / f"{name}.tsv"), pipeline]
+        command = [self._setting.program, "receive", str(self._folder / f"{name}.tsv"), pipeline]
         return self._child(name, command, variables)
 
     def _child(self, name: str, command: list[str],
@@ -104,7 +106,7 @@ class Call:
             now = time.monotonic() - start
             loaded = self._plan.load_from <= now < self._plan.load_until
             self._set_load(self._plan.load if loaded else 0)
-            self._stage.on_progress(min(now, self._plan.seconds()), "load" if loaded else "")
+            self._setting.on_progress(min(now, self._plan.seconds()), ", with load" if loaded else "")
             time.sleep(0.05)
 
     def _set_load(self, strength: int) -> None:
@@ -119,7 +121,7 @@ class Call:
         self._set_load(0)
         time.sleep(DRAIN)
         viewer, processor, _ = self._children
-        processor.end()
+        processor.end()  # the viewer has all that will come
         viewer.end()
 
     def frames(self) -> list[Frame]:

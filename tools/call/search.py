@@ -4,11 +4,10 @@ the leaky queues."""
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Callable
 
 import pipelines
 from pipelines import Leaky
-from run import Call, Plan, Stage
+from run import Call, Plan, Setting
 from tally import Frame, Tally, count
 
 MUST_BE_LATE = 0.20  # of the plain run's frames
@@ -46,24 +45,15 @@ def tally_of(frames: list[Frame]) -> Tally:
     return count(frames, pipelines.BUDGET_NS, pipelines.FRAME_DURATION_NS)
 
 
-def find_load(stage: Stage, seconds: float, cpus: int, folder: Path,
-              say: Callable[[str], None]) -> int:
-    """The least load under which the plain run is late enough."""
-    for strength in STRENGTHS:
-        load = strength * cpus
-        plan = Plan.in_thirds(seconds, load)
-        call = Call(stage, pipelines.PLAIN, plan, folder / f"load{load}")
-        call.run()
-        late = tally_of(call.frames()).late_share()
-        say(f"  {load} processes: {late:.0%} of the plain run's frames are late")
-        if late > MUST_BE_LATE + MARGIN:
-            return load
-    raise NoLoad(f"not even {STRENGTHS[-1]} processes for each CPU make the plain run late; "
-                 "this machine is too fast for the effects of the demo")
+def try_load(setting: Setting, seconds: float, load: int, folder: Path) -> float:
+    """Which share of the plain run's frames is late under it."""
+    call = Call(setting, pipelines.PLAIN, Plan.in_thirds(seconds, load), folder)
+    call.run()
+    return tally_of(call.frames()).late_share()
 
 
-def try_leaky(stage: Stage, seconds: float, load: int, leaky: Leaky, folder: Path) -> Tried:
+def try_leaky(setting: Setting, seconds: float, load: int, leaky: Leaky, folder: Path) -> Tried:
     """One candidate, with load from nearly the beginning."""
-    call = Call(stage, leaky.way(), Plan.loaded(seconds, load), folder)
+    call = Call(setting, leaky.way(), Plan.loaded(seconds, load), folder)
     call.run()
     return Tried(leaky, tally_of(call.frames()))

@@ -136,6 +136,11 @@ class Camera {
   Notes* const notes_;
 };
 
+void announce() {
+  printf("sending\n");
+  fflush(stdout);
+}
+
 bool fail(const std::string& video, const std::string& problem) {
   report_problem(text("%s: %s", video.c_str(), problem.c_str()));
   return false;
@@ -150,12 +155,11 @@ bool send_video(const SendJob& job) {
   Film film(job.video);
   Camera camera(pipeline, &notes);
   gst_element_set_state(pipeline.get(), GST_STATE_PLAYING);
-  printf("sending\n");
-  fflush(stdout);
   for (std::size_t number = 0; number < job.frames; ++number) {
     const auto sample = film.next();
     if (sample == nullptr) break;
     if (!camera.send(sample.get(), number)) break;
+    if (number == 0) announce();
   }
   camera.end_of_stream();
   const auto problem = run_until_end(pipeline);
