@@ -82,8 +82,13 @@ Report hear(const Pipeline& pipeline, std::chrono::nanoseconds patience) {
   Owned<GstBus> bus(gst_element_get_bus(pipeline.get()));
   Owned<GstMessage> message(gst_bus_timed_pop_filtered(
       bus.get(), static_cast<GstClockTime>(patience.count()),
-      static_cast<GstMessageType>(GST_MESSAGE_EOS | GST_MESSAGE_ERROR)));
+      static_cast<GstMessageType>(GST_MESSAGE_EOS | GST_MESSAGE_ERROR |
+                                  GST_MESSAGE_LATENCY)));
   if (message == nullptr) return {};
+  if (GST_MESSAGE_TYPE(message.get()) == GST_MESSAGE_LATENCY) {
+    gst_bin_recalculate_latency(GST_BIN(pipeline.get()));
+    return {};
+  }
   if (GST_MESSAGE_TYPE(message.get()) == GST_MESSAGE_EOS) return {true, {}};
   return {false, describe_error(message.get())};
 }

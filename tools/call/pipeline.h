@@ -54,7 +54,8 @@ struct Report {
   bool ended = false;   // EOS has come out of all sinks
   std::string problem;  // what went wrong, in one or two lines; empty: nothing
 };
-// Waits at most `patience` for the end or an error.
+// Waits at most `patience` for the end or an error. When an element's latency
+// has changed, all sinks are told, as an application has to.
 Report hear(const Pipeline& pipeline, std::chrono::nanoseconds patience);
 
 // Waits for the end or an error. When standard input is closed, which is how

@@ -5,7 +5,7 @@ All that the three runs share is said once: only what is between decoder and
 encoder of the processor differs.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 BUDGET_NS = 150_000_000  # from the camera to the screen
 FRAME_RATE = 30
@@ -36,6 +36,7 @@ class Way:
     effects: str
     # How the processor sends; waiting for the clock is what makes QoS events.
     sink: str = "sync=false async=false"
+    queue: str = ""  # in front of a sink that waits
     elements: tuple[str, ...] = ()  # those of ours in it, in order
 
 
@@ -47,7 +48,7 @@ def sender(port: int) -> str:
 def processor(way: Way, port: int) -> str:
     """Receives, applies the effects, and sends on."""
     return (f"{_RECEIVER} ! avdec_h264 name=decoder max-threads=1 ! {way.effects} "
-            f"! {_ENCODER} ! {_sink(port, way.sink)}")
+            f"! {_ENCODER} ! {way.queue}{_sink(port, way.sink)}")
 
 
 def viewer(video: str) -> str:
@@ -93,7 +94,8 @@ class Leaky:
         joint = f" ! {queue} ! " if self.queues == "each" else " ! "
         effects = joint.join([LOOK, BLUR, SMOOTH])
         end = f"{joint}{PICTURE}" if self.queues == "one" else f" ! {PICTURE}{joint}identity"
-        sink = "sync=false async=false"
-        if self.latency_ms:
-            sink = f"async=false sync=true qos=true processing-deadline={self.latency_ms * 1000000}"
-        return Way("leaky", "leaky queues, QoS", f"{queue} ! {effects}{end}", sink)
+        way = Way("leaky", "leaky queues, QoS", f"{queue} ! {effects}{end}")
+        if not self.latency_ms:
+            return way
+        sink = f"async=false sync=true qos=true processing-deadline={self.latency_ms * 1000000}"
+        return replace(way, sink=sink, queue="queue ! ")

@@ -17,14 +17,14 @@ STRENGTHS = (2, 3, 4, 6, 8)  # processes for each CPU
 # What is usual: where the queues are, how long, which end leaks, and whether
 # the sink tells upstream who was late. The few that --quick tries come first.
 CANDIDATES = (
-    Leaky(2, "downstream", "each", 0),
-    Leaky(1, "downstream", "each", 0),
     Leaky(2, "downstream", "each", 80),
+    Leaky(1, "downstream", "each", 0),
+    Leaky(2, "downstream", "each", 0),
     Leaky(3, "downstream", "each", 0),
-    Leaky(2, "downstream", "one", 0),
-    Leaky(1, "upstream", "each", 0),
-    Leaky(2, "upstream", "each", 0),
+    Leaky(2, "downstream", "each", 60),
+    Leaky(2, "downstream", "each", 100),
     Leaky(2, "downstream", "one", 80),
+    Leaky(1, "upstream", "each", 0),
 )
 QUICK_CANDIDATES = 3
 
