@@ -23,7 +23,6 @@ from progress import Progress
 from run import Call, Plan, Setting
 from tally import Tally
 
-EXIT_BAD_USAGE = 2
 REPORT = Path(__file__).resolve().parent.parent / "gst-dispatch-report"
 START_AND_END = 2.0  # seconds that a run takes beside the call itself
 
@@ -87,7 +86,7 @@ class Demo:
         seconds = self._lengths.trial
         say("The load: processes that keep a CPU busy, in the middle third. As many as it takes:")
         for strength in search.STRENGTHS:
-            load = strength * (os.cpu_count() or 1)
+            load = strength * len(os.sched_getaffinity(0))
             self._progress.begin("trying the load", seconds + START_AND_END)
             late = search.try_load(self._setting, seconds, load, self._scratch / f"load{load}")
             say(f"  {load} processes: {late:.0%} of the plain run's frames are late")
@@ -175,7 +174,7 @@ def describe_machine() -> str:
             if line.startswith("model name"):
                 model = line.split(":", 1)[1].strip()
                 break
-    return f"{model}, {os.cpu_count()} CPUs, Linux {os.uname().release}"
+    return f"{model}, {len(os.sched_getaffinity(0))} CPUs, Linux {os.uname().release}"
 
 
 def check(results: list[Result]) -> bool:

@@ -84,8 +84,8 @@ class Leaky:
     def describe(self) -> str:
         """In a few words, for a table."""
         qos = f"QoS at {self.latency_ms} ms" if self.latency_ms else "no QoS"
-        return (f"{self.queues} queue{'s'[:self.queues == 'each']} of {self.queue_frames}, "
-                f"leaky={self.leak}, {qos}")
+        where = "at each effect" if self.queues == "each" else "in front of all"
+        return f"queue of {self.queue_frames} {where}, leaky={self.leak}, {qos}"
 
     def way(self) -> Way:
         """As a pipeline."""

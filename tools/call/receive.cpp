@@ -39,8 +39,8 @@ void note_frames(const Pipeline& pipeline, Notes* notes) {
                     nullptr);
 }
 
-// A file cannot have a frame without a time, which is what becomes of some when
-// packets come all at once.
+// Under load h264parse gives a frame without a time now and then, and mp4mux
+// ends with an error at the first one.
 GstPadProbeReturn on_kept(GstPad*, GstPadProbeInfo* info, gpointer) noexcept {
   const auto* frame = GST_PAD_PROBE_INFO_BUFFER(info);
   return GST_BUFFER_PTS_IS_VALID(frame) ? GST_PAD_PROBE_OK : GST_PAD_PROBE_DROP;
