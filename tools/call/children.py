@@ -6,6 +6,7 @@ does if this process is killed. Ctrl-C is for this process alone.
 """
 
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -53,7 +54,7 @@ class Child:
             if self.has_ended():
                 return
             time.sleep(0.02)
-        raise ChildFailed(f"{self.name} does not end")
+        raise ChildFailed(f"the {self.name} does not end")
 
     def let_go(self) -> None:
         """Asks it to end."""
@@ -72,8 +73,10 @@ class Child:
     def failure(self) -> ChildFailed:
         """Why it failed, in its own words."""
         words = self._errors.read_text(errors="replace").strip()
-        return ChildFailed(f"{self.name} ended with status {self._process.returncode}:\n"
-                           f"{words[-2000:] or 'it said nothing'}")
+        status = self._process.returncode
+        how = (f"was killed by {signal.Signals(-status).name}" if status < 0
+               else f"ended with status {status}")
+        return ChildFailed(f"the {self.name} {how}:\n{words[-2000:] or 'it said nothing'}")
 
 
 class Load:

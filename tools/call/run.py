@@ -102,7 +102,7 @@ class Call:
         while not sender.has_ended():
             for other in (viewer, processor):
                 if other.has_ended():
-                    raise ChildFailed(f"{other.name} ended before the call was over")
+                    raise ChildFailed(f"the {other.name} ended before the call was over")
             now = time.monotonic() - start
             loaded = self._plan.load_from <= now < self._plan.load_until
             self._set_load(self._plan.load if loaded else 0)
