@@ -65,10 +65,13 @@ def _sink(port: int, how: str) -> str:
 
 PLAIN = Way("plain", "plain", f"{LOOK} ! {BLUR} ! {SMOOTH} ! {PICTURE}")
 
+# Due times are absolute: what an element does not need of its budget is there for
+# those behind it. So most of it is at the front, where the first frame, which
+# waits for the decoder to start, comes late.
 DISPATCH = Way("dispatch", "gst-dispatch", (
-    f'shmdispatch name=look stage="{LOOK}" max-workers=1 latency-budget=8000000 '
-    f'! workerpool name=blur stage="{BLUR}" max-workers=2 latency-budget=40000000 '
-    f'! adaptiveskip name=smooth num-levels=2 latency-budget=30000000 '
+    f'shmdispatch name=look stage="{LOOK}" max-workers=1 latency-budget=48000000 '
+    f'! workerpool name=blur stage="{BLUR}" max-workers=2 latency-budget=10000000 '
+    f'! adaptiveskip name=smooth num-levels=2 latency-budget=20000000 '
     f'level0::stage="{SMOOTH}" level1::stage="{CHEAP_SMOOTH}" ! {PICTURE}'),
     elements=("look", "blur", "smooth"))
 
