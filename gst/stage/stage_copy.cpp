@@ -46,6 +46,23 @@ StageCopy* copy_of(GstPad* pad) {
   return static_cast<StageCopy*>(gst_pad_get_element_private(pad));
 }
 
+// gst_buffer_copy_into() leaves out what says how the memory is laid out
+// (strides and planes of a picture) where the memory is another one. Here it is
+// laid out alike.
+void copy_layout(GstBuffer* original, GstBuffer* copy) {
+  gpointer state = nullptr;
+  while (GstMeta* meta = gst_buffer_iterate_meta(original, &state)) {
+    const GstMetaInfo* info = meta->info;
+    if (info->transform_func == nullptr ||
+        !gst_meta_api_type_has_tag(
+            info->api, g_quark_from_string(GST_META_TAG_MEMORY_STR)))
+      continue;
+    GstMetaTransformCopy whole{FALSE, 0, static_cast<gsize>(-1)};
+    info->transform_func(copy, meta, original, _gst_meta_transform_copy,
+                         &whole);
+  }
+}
+
 // ---- The pads of the ports -------------------------------------------------
 
 GstFlowReturn collector_chain(GstPad* pad, GstObject*, GstBuffer* buffer) {
@@ -586,6 +603,7 @@ BufferPtr StageCopy::copy_to_recycled(GstBuffer* original) {
                            GST_BUFFER_COPY_FLAGS | GST_BUFFER_COPY_TIMESTAMPS |
                            GST_BUFFER_COPY_META),
                        0, -1);
+  copy_layout(original, copy);
   return BufferPtr(copy);
 }
 

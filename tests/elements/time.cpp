@@ -617,6 +617,26 @@ TEST(Time, OriginalsAreCopiedForAStageThatWritesInPlace) {
   EXPECT_EQ(sut.stats()["copied-bytes"], copies * kFrameBytes);
 }
 
+// Decoders pad their pictures; a copy without its strides is garbage.
+TEST(Time, ACopyOfAnOriginalIsLaidOutLikeIt) {
+  Gate gate;
+  Live sut(gate, "", kVideoCaps, "teststage writes=true");
+  gsize offsets[GST_VIDEO_MAX_PLANES] = {4};
+  gint strides[GST_VIDEO_MAX_PLANES] = {12};
+  for (std::uint64_t i = 0; i < 3; ++i) {
+    BufferPtr frame = sut.frame(i);
+    gst_buffer_add_video_meta_full(frame.get(), GST_VIDEO_FRAME_FLAG_NONE,
+                                   GST_VIDEO_FORMAT_GRAY8, 4, 4, 1, offsets,
+                                   strides);
+    sut.push(std::move(frame));
+    const BufferPtr result = sut.pull();
+    const GstVideoMeta* meta = gst_buffer_get_video_meta(result.get());
+    ASSERT_NE(meta, nullptr) << "frame " << i;
+    EXPECT_EQ(meta->offset[0], offsets[0]);
+    EXPECT_EQ(meta->stride[0], strides[0]);
+  }
+}
+
 TEST(Time, AStageThatWritesInPlaceDoesNotTouchTheOriginal) {
   Gate gate;
   Live sut(gate, "", kVideoCaps, "teststage writes=true ! gate");

@@ -45,11 +45,18 @@ element gstreamer1.0-plugins-good avidemux
 element gstreamer1.0-plugins-good jpegenc
 element gstreamer1.0-plugins-good mp4mux
 element gstreamer1.0-plugins-good rtpjitterbuffer
+element gstreamer1.0-plugins-good rtph264pay
+element gstreamer1.0-plugins-good udpsrc
+element gstreamer1.0-plugins-good videobalance
 element gstreamer1.0-plugins-good vp8enc
 element gstreamer1.0-plugins-bad gaussianblur
+element gstreamer1.0-plugins-bad h264parse
+element gstreamer1.0-plugins-bad smooth
 element gstreamer1.0-plugins-bad zbar
 element gstreamer1.0-plugins-ugly x264enc
+element gstreamer1.0-libav avdec_h264
 element gstreamer1.0-libav avdec_mpeg4
+command python3 python3
 END
 }
 
