@@ -70,7 +70,7 @@ struct FrameRecord {
   std::optional<Duration> slack;               // when it came
   std::optional<unsigned> worker;
   std::optional<int> process;  // its id, if the worker is another one
-  unsigned level = 0;  // that the worker was given: 0 is the full stage
+  unsigned level = 0;          // that the worker was given: 0 is the full stage
   // If it is late: how long downstream kept the output with the one before.
   Duration blocked{};
   Duration push{};  // how long downstream had what left

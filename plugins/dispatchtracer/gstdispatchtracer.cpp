@@ -10,14 +10,15 @@
  * gst-dispatch-trace.json in the working folder.
  *
  * |[
- * GST_TRACERS="dispatch(file=call.json)" gst-launch-1.0 videotestsrc num-buffers=90 ! workerpool stage="identity sleep-time=50000" ! fakesink
+ * GST_TRACERS="dispatch(file=call.json)" gst-launch-1.0 videotestsrc
+ * num-buffers=90 ! workerpool stage="identity sleep-time=50000" ! fakesink
  * ]|
  */
 #define GST_USE_UNSTABLE_API
+#include <string>
+
 #include <gst/gst.h>
 #include <gst/gsttracer.h>
-
-#include <string>
 
 #include "stage/trace_file.h"
 
@@ -71,8 +72,8 @@ std::string read_file_name(const gchar* params) {
 }
 
 // GStreamer lets go of a tracer at once that has no hooks, so it only leaves
-// word. The file is opened by the first element that starts: to be listed, or to be
-// there in a program that has none of ours, leaves no trace.
+// word. The file is opened by the first element that starts: to be listed, or
+// to be there in a program that has none of ours, leaves no trace.
 void dispatch_tracer_constructed(GObject* object) noexcept {
   g_autofree gchar* params = nullptr;
   g_object_get(object, "params", &params, nullptr);
