@@ -57,7 +57,7 @@ def check(events: list[dict]) -> list[str]:
     wrongs += check_flows(events)
     wrongs += check_names(events)
     # Each start of an element has a track of its own.
-    for start in [e for e in events if e["cat"] == "setup" and e["name"] == "element"]:
+    for start in [e for e in events if e["name"] == "element"]:
         own = [e for e in events if track_of(e) == track_of(start)]
         wrongs += check_account(own, start["args"]["element"])
     return wrongs
