@@ -79,7 +79,8 @@ struct TraceElement {
   TraceTrack output() const;
   TraceTrack worker(unsigned number) const;
   TraceTrack stage(unsigned number, std::optional<int> worker_process) const;
-  // Of a frame: no other one in any process that writes to the file has it.
+  // Of a frame: no other one in any process that writes to the file has it, in
+  // as many starts and frames as anyone looks at in one trace.
   std::uint64_t id(Sequence sequence) const;
 };
 

@@ -2,6 +2,7 @@
 #include "os/append_file.h"
 
 #include <fcntl.h>
+#include <poll.h>
 #include <sys/file.h>
 #include <unistd.h>
 
@@ -9,10 +10,29 @@
 
 namespace dispatch::os {
 
+namespace {
+
+constexpr int kPatienceMs = 1000;
+
+// 0, or an errno value. A pipe that nobody empties is full.
+int wait_for_room(int fd) {
+  pollfd room{.fd = fd, .events = POLLOUT, .revents = 0};
+  const int ready = poll(&room, 1, kPatienceMs);
+  if (ready < 0) return errno == EINTR ? 0 : errno;
+  return ready == 0 ? ETIMEDOUT : 0;
+}
+
+}  // namespace
+
 Result<AppendFile> AppendFile::open(const std::string& path,
                                     std::string_view begin) {
-  UniqueFd fd(::open(path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC,
+  // Not blocking, for pipes: opening one that nobody reads would wait for ever.
+  UniqueFd fd(::open(path.c_str(),
+                     O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NONBLOCK,
                      S_IRUSR | S_IWUSR | S_IRGRP | S_IROTH));
+  if (!fd && errno == ENXIO)
+    return Error{0,
+                 "nobody reads the pipe " + path + "; start its reader first"};
   if (!fd) return Error{errno, "cannot open " + path};
   AppendFile file(std::move(fd));
   // Without locks, as on some network file systems, it is never emptied.
@@ -31,6 +51,10 @@ int AppendFile::append(std::string_view text) {
   while (!text.empty()) {
     const ssize_t written = ::write(fd_.get(), text.data(), text.size());
     if (written < 0 && errno == EINTR) continue;
+    if (written < 0 && errno == EAGAIN) {
+      if (const int error = wait_for_room(fd_.get()); error != 0) return error;
+      continue;
+    }
     if (written < 0) return errno;
     text.remove_prefix(static_cast<std::size_t>(written));
   }

@@ -24,7 +24,9 @@ class AppendFile {
   static Result<AppendFile> open(const std::string& path,
                                  std::string_view begin);
 
-  // All of it, or an errno value that says why not; 0: it is written.
+  // All of it, or an errno value that says why not; 0: it is written. Blocks
+  // for as long as the disk does, and up to a second for who reads a pipe. A
+  // pipe whose reader has left raises SIGPIPE.
   int append(std::string_view text);
 
  private:

@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 #include "stage/trace_file.h"
 
+#include <pthread.h>
+
 #include <chrono>
+#include <csignal>
 #include <utility>
 
 #include <gst/gst.h>
@@ -15,6 +18,14 @@ constexpr std::chrono::milliseconds kWriteEvery{20};
 
 // Some 20 MB, and in 20 ms more than elements can do.
 constexpr std::size_t kMostItems = 1U << 16U;
+
+// A pipe whose reader has left ends the trace, not the program.
+void ignore_broken_pipes() {
+  sigset_t signals;
+  sigemptyset(&signals);
+  sigaddset(&signals, SIGPIPE);
+  pthread_sigmask(SIG_BLOCK, &signals, nullptr);
+}
 
 struct Asked {
   std::mutex mutex;
@@ -78,6 +89,7 @@ void TraceFile::flush() {
 }
 
 void TraceFile::run() {
+  ignore_broken_pipes();
   std::vector<TraceItem> items;
   std::unique_lock lock(mutex_);
   while (!is_ending_ || !items_.empty()) {
@@ -100,6 +112,7 @@ void TraceFile::run() {
 void TraceFile::write(const std::vector<TraceItem>& items, std::uint64_t lost) {
   if (items.empty()) return;
   text_.clear();
+  lost += unwritten_;
   if (lost != 0)
     core::TraceEvent(text_, 'i', "setup", "lost",
                      items.back().element->output(),
@@ -108,6 +121,7 @@ void TraceFile::write(const std::vector<TraceItem>& items, std::uint64_t lost) {
   for (const TraceItem& item : items)
     std::visit(ToText{text_, *item.element}, item.what);
   const int error = file_.append(text_);
+  unwritten_ = error == 0 ? 0 : lost + items.size();
   if (error == 0 || std::exchange(has_complained_, true)) return;
   GST_WARNING("the trace is not complete: %s", g_strerror(error));
 }

@@ -9,8 +9,8 @@
 // Thread: thread-safe.
 // Ownership: of the process, until it ends; shared by the elements that run.
 // Failure: what cannot be written is lost, which is said once in the log; what
-// comes faster than it can be written is lost in whole items, and an event in
-// the file says how many.
+// comes faster than it can be written is lost in whole items. An event in the
+// file says how many, as soon as it can be written to again.
 #pragma once
 
 #include <condition_variable>
@@ -53,6 +53,7 @@ class TraceFile {
   os::AppendFile file_;
   std::string text_;             // of the thread
   bool has_complained_ = false;  // of the thread
+  std::uint64_t unwritten_ = 0;  // of the thread: items that it could not write
 
   std::mutex mutex_;
   std::condition_variable changed_;  // the thread sleeps on it

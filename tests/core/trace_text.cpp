@@ -160,11 +160,15 @@ TEST(TraceElement, AStageIsOnItsWorkersTrackOrInItsProcess) {
 }
 
 TEST(TraceElement, IdsDifferByProcessElementAndFrame) {
-  const TraceElement other{.name = "other", .number = 3, .process = 7};
+  TraceElement other{.name = "other", .number = 3, .process = 7};
   const TraceElement far{.name = "pool", .number = 2, .process = 8};
   EXPECT_NE(pool().id(1), pool().id(2));
   EXPECT_NE(pool().id(1), other.id(1));
   EXPECT_NE(pool().id(1), far.id(1));
+  // Of a program that has made many.
+  other.number = pool().number + 256;
+  EXPECT_NE(pool().id(1), other.id(1));
+  EXPECT_NE(pool().id(Sequence{1} << 24U), pool().id(0));
 }
 
 TEST(TraceFrame, PartsFillItsStay) {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 #include "os/append_file.h"
 
+#include <fcntl.h>
 #include <gtest/gtest.h>
 #include <sys/stat.h>
 
@@ -78,6 +79,24 @@ TEST_F(AppendFileTest, SaysWhatCannotBeOpened) {
   ASSERT_FALSE(file);
   EXPECT_EQ(file.error().code, ENOENT);
   EXPECT_EQ(file.error().what, "cannot open " + path_.string());
+}
+
+TEST_F(AppendFileTest, SaysThatNobodyReadsAPipe) {
+  ASSERT_EQ(mkfifo(path_.c_str(), S_IRUSR | S_IWUSR), 0);
+  auto file = AppendFile::open(path_, "[\n");
+  ASSERT_FALSE(file);
+  EXPECT_EQ(file.error().text(), "nobody reads the pipe " + path_.string() +
+                                     "; start its reader first");
+}
+
+TEST_F(AppendFileTest, DoesNotWaitForEverForAReader) {
+  ASSERT_EQ(mkfifo(path_.c_str(), S_IRUSR | S_IWUSR), 0);
+  const UniqueFd reader(::open(path_.c_str(), O_RDONLY | O_NONBLOCK));
+  ASSERT_TRUE(reader);
+  auto sut = open();
+  ASSERT_TRUE(sut);
+  const std::string more_than_it_holds(1U << 21U, 'x');
+  EXPECT_EQ(sut->append(more_than_it_holds), ETIMEDOUT);
 }
 
 TEST_F(AppendFileTest, SaysThatThereIsNoSpace) {

@@ -10,6 +10,7 @@ The rules that hold for every trace are in rules.py.
 import os
 import pathlib
 import re
+import select
 import signal
 import subprocess
 import sys
@@ -239,6 +240,16 @@ class Files(Trace):
                                path)
         self.assertRegex(output, rf"There is no trace: cannot open {re.escape(str(path))}: "
                                  "No such file or directory")
+
+    def test_a_pipe_whose_reader_leaves_does_not_end_the_program(self):
+        os.mkfifo(self.path)
+        reader = os.open(self.path, os.O_RDONLY | os.O_NONBLOCK)
+        child = subprocess.Popen(
+            self.command("videotestsrc is-live=true num-buffers=30 ! video/x-raw,framerate=60/1 "
+                         "! workerpool stage=identity ! fakesink"), env=self.environment())
+        self.assertTrue(select.select([reader], [], [], PATIENCE_SECONDS)[0])
+        os.close(reader)
+        self.assertEqual(child.wait(PATIENCE_SECONDS), 0)
 
     def test_nothing_is_written_without_an_element_of_ours(self):
         self.run_line("videotestsrc num-buffers=3 ! fakesink")
