@@ -101,7 +101,8 @@ std::string description(const std::string& side) {
   const std::string sink =
       " ! fakesink name=sink sync=false async=false enable-last-sample=false";
   if (side == "plain") return std::string(kStage) + " name=x" + sink;
-  return side + " name=x max-workers=2 stage=\"" + kStage + "\"" + sink;
+  return side + " name=x min-workers=2 max-workers=2 stage=\"" + kStage + "\"" +
+         sink;
 }
 
 // The child: ready, wait for a line, work, print the times.
