@@ -184,7 +184,7 @@ TEST(TraceFrame, PartsFillItsStay) {
   part("hand-over-time", R"("ts":102000,)", R"("ts":103000,)");
   part("service-time", R"("ts":103000,)", R"("ts":108000,)");
   part("reorder-time", R"("ts":108000,)", R"("ts":119000,)");
-  const std::string id = R"("id":"0x7020000019c")";
+  const std::string id = R"("id":"0x1c000800019c")";
   EXPECT_EQ(count(lines, {R"("cat":"frame")", id}), 10);
 }
 
