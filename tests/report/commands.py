@@ -120,6 +120,7 @@ class Command(cases.TraceCase):
         self.refused("row 'x' has 0 values for 1 columns", call, "--table",
                      self.write(short, "short.json"))
         self.refused("cannot write", call, "-o", "nowhere/page.html")
+        self.refused("is the trace itself", call, "-o", call)
         self.refused("required: TRACE")
 
     def test_a_trace_that_does_not_add_up_ends_with_one(self) -> None:

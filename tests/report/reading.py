@@ -3,9 +3,10 @@
 """Reading a trace: whole, cut off, out of order, of several processes."""
 
 import random
+import re
 
 import cases
-from report import trace
+from report import page, trace
 from traces import MS, START, Writer
 
 
@@ -50,6 +51,37 @@ class Whole(cases.TraceCase):
     def test_numbers_may_be_text(self) -> None:
         text = two_frames().text().replace('"sequence": 3', '"sequence": "3"')
         self.assertEqual(self.read(text).elements[0].frames[0].sequence, 3)
+
+    def test_work_belongs_to_the_start_that_it_was_done_in(self) -> None:
+        writer = two_frames()
+        writer.job("pool", 1, 3, START, START + MS, START + 2 * MS)
+        text = writer.text()
+        again = text[2:].replace('"tid": ', '"tid": 9').replace('"id": "', '"id": "0x9')
+        text += again
+        first, second = self.read(text).elements
+        self.assertEqual((first.name, second.name), ("pool", "pool"))
+        self.assertNotEqual(first.track, second.track)
+        self.assertEqual([len(first.workers[1]), len(second.workers[1])], [2, 2])
+
+    def test_values_of_any_kind_are_no_crash(self) -> None:
+        lines = two_frames().text().split("\n")
+        strange = ["null", "true", "-1", "1e999", "NaN", "9" * 400, '""', "[]", "{}", '{"a": [1]}']
+        for number in range(1, len(lines) - 1):
+            for key in re.findall(r'"[a-z-]+": ', lines[number]):
+                for value in strange:
+                    changed = re.sub(f'{re.escape(key)}("[^"]*"|[^,{{}}]+)', key + value,
+                                     lines[number], count=1)
+                    text = "\n".join([*lines[:number], changed, *lines[number + 1:]])
+                    try:
+                        run = self.read(text)
+                    except trace.TraceError:
+                        continue
+                    page.page([page.Run("", run, {})], "", "", None)
+
+    def test_what_another_program_wrote_anew_is_told(self) -> None:
+        whole = two_frames().text().rstrip(",\n") + "]"
+        with self.assertRaisesRegex(trace.TraceError, "an event is to be a line"):
+            self.read(whole.replace("\n", ""))
 
     def test_load_and_decisions(self) -> None:
         writer = two_frames()

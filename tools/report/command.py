@@ -69,6 +69,15 @@ def why(words: list[str]) -> int:
     return 0
 
 
+def check_output(arguments: argparse.Namespace) -> None:
+    """A page must not take the place of what it is made of."""
+    output = pathlib.Path(arguments.output)
+    for path in arguments.traces:
+        if output.exists() and pathlib.Path(path).exists() and output.samefile(path):
+            raise extras.ExtraError(f"-o {arguments.output} is the trace itself; give the page "
+                                    "another name")
+
+
 def runs_of(arguments: argparse.Namespace) -> list[page.Run]:
     count = len(arguments.traces)
     for name in ("title", "pictures"):
@@ -84,6 +93,7 @@ def runs_of(arguments: argparse.Namespace) -> list[page.Run]:
 
 def report(words: list[str]) -> int:
     arguments = report_parser().parse_intermixed_args(words)
+    check_output(arguments)
     table: Optional[extras.Table] = extras.table(arguments.table) if arguments.table else None
     runs = runs_of(arguments)
     text = page.page(runs, arguments.heading, arguments.note, table)

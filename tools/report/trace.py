@@ -17,6 +17,7 @@ from typing import Any, Iterator, Optional
 
 ACTIONS = ("applied", "bypassed", "repeated", "dropped")
 PARTS = ("queue-time", "hand-over-time", "service-time", "reorder-time")
+LARGEST = 2 ** 64
 WORKER_TRACK = re.compile(r"(.+) worker(\d+)")
 
 Event = dict[str, Any]
@@ -133,7 +134,7 @@ def event_of(text: str) -> Optional[Event]:
     """The event of a line, which has to be there as a whole."""
     try:
         event = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     return event if isinstance(event, dict) and is_sound(event) else None
 
@@ -194,14 +195,24 @@ class Lines:
         return event_behind(text)
 
 
+def is_number(value: Any) -> bool:
+    """One that can be counted with: not NaN, and no larger than any time or id is."""
+    return (isinstance(value, (int, float)) and not isinstance(value, bool)
+            and -LARGEST <= value <= LARGEST)
+
+
 def is_sound(event: Event) -> bool:
     """Whether what all events need is there, in the types that it has to have."""
-    if not isinstance(event.get("ph"), str):
+    if not isinstance(event.get("ph"), str) or len(event["ph"]) != 1:
         return False
-    if event["ph"] == "M":
-        return True
-    return (isinstance(event.get("ts"), (int, float)) and isinstance(event.get("name"), str)
-            and isinstance(event.get("args", {}), dict))
+    if not all(is_number(event.get(key, 0)) for key in ("pid", "tid")):
+        return False
+    if not isinstance(event.get("id"), (str, int, type(None))):
+        return False
+    if not isinstance(event.get("args", {}), dict):
+        return False
+    return event["ph"] == "M" or (is_number(event.get("ts")) and is_number(event.get("dur", 0))
+                                  and isinstance(event.get("name"), str))
 
 
 def nanoseconds(microseconds: float) -> int:
@@ -210,12 +221,19 @@ def nanoseconds(microseconds: float) -> int:
 
 def whole(value: Any) -> Optional[int]:
     """A number of the trace, which may be written as text where it has 64 bits."""
-    if isinstance(value, bool) or value is None:
-        return None
-    try:
-        return int(value)
-    except (TypeError, ValueError):
-        return None
+    if isinstance(value, str):
+        try:
+            value = int(value)
+        except ValueError:
+            return None
+    return int(value) if is_number(value) else None
+
+
+def counts(args: dict[str, Any]) -> dict[str, Any]:
+    """What of an account or of settings can be counted with."""
+    return {name: counts(value) if name == "causes" and isinstance(value, dict) else value
+            for name, value in args.items()
+            if is_number(value) or name == "causes" and isinstance(value, dict)}
 
 
 # --- Events -------------------------------------------------------------------------------------
@@ -244,6 +262,9 @@ class Reader:
             self.take_instant(track, event)
         self.give_slices()
         elements = self.in_order()
+        if not elements and (self.lines.broken or self.lines.is_cut):
+            raise TraceError(f"{self.lines.path} cannot be read: an event is to be a line, as the "
+                             "tracer writes them; was it written anew by another program?")
         if not elements:
             raise TraceError(f"{self.lines.path} has no frames in it: no frame has left an element "
                              "of ours, or the trace ended before one did.")
@@ -257,7 +278,7 @@ class Reader:
         track = (event.get("pid"), event.get("tid"))
         kind, args = event["ph"], event.get("args", {})
         if kind == "M":
-            if event.get("name") == "thread_name" and isinstance(args, dict):
+            if event.get("name") == "thread_name":
                 self.named[track] = str(args.get("name", ""))
         elif kind in "be" and event.get("cat") == "frame":
             self.take_span(track, event)
@@ -266,7 +287,7 @@ class Reader:
         elif kind in "iI":
             self.instants.append((track, event))
         elif kind == "C" and event["name"] == "load":
-            value = sum(value for value in args.values() if isinstance(value, (int, float)))
+            value = sum(value for value in args.values() if is_number(value))
             self.load.append((nanoseconds(event["ts"]), value))
         elif kind == "s" and event.get("cat") == "to-worker":
             self.flow_starts[event.get("id")] = track
@@ -336,9 +357,9 @@ class Reader:
         if event.get("cat") == "decision":
             element.decisions.append(Decision(nanoseconds(event["ts"]), event["name"], args))
         elif event["name"] == "due-inputs":
-            element.due_inputs.append(args)
+            element.due_inputs.append(counts(args))
         elif event["name"] == "account":
-            element.accounts.append(args)
+            element.accounts.append(counts(args))
 
     def on_track(self, track: Track) -> Optional[Element]:
         return next((element for key, element in self.elements.items() if key[:2] == track), None)
@@ -347,18 +368,21 @@ class Reader:
         """Service in a worker process belongs to the worker that handed the job over."""
         for track, slices in self.slices.items():
             name = self.named.get(track, "")
-            pid = track[0]
             if not WORKER_TRACK.fullmatch(name) and track in self.flow_ends:
                 origin = self.flow_starts.get(self.flow_ends[track], track)
-                name, pid = self.named.get(origin, ""), origin[0]
+                name, track = self.named.get(origin, ""), origin
             match = WORKER_TRACK.fullmatch(name)
-            element = self.named_element(pid, match[1]) if match else None
+            element = self.element_before(track, match[1]) if match else None
             if element and match:
                 element.workers.setdefault(int(match[2]), []).extend(slices)
 
-    def named_element(self, pid: Any, name: str) -> Optional[Element]:
-        return next((element for element in self.elements.values()
-                     if element.track[0] == pid and element.name == name), None)
+    def element_before(self, track: Track, name: str) -> Optional[Element]:
+        """Of the elements of that name in the process, or the starts of one, the one in whose
+        tracks this one is: they are behind its own."""
+        pid, tid = track
+        return max((element for element in self.elements.values()
+                    if element.name == name and element.track[0] == pid),
+                   key=lambda element: (element.track[1] <= tid, element.track[1]), default=None)
 
     def in_order(self) -> list[Element]:
         """As the frames go through them; a viewer comes last."""
