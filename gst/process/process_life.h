@@ -42,9 +42,9 @@ class ProcessLife {
   // while it was.
   bool may_touch() const;
 
-  // Readable when the process has ended.
   // Also when it is gone.
   int pid() const { return pid_; }
+  // Readable when the process has ended.
   int pidfd() const { return pidfd_; }
 
   // It says that it is ready, or cannot be (`why_not`).
