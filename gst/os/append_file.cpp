@@ -43,7 +43,8 @@ Result<AppendFile> AppendFile::open(const std::string& path,
     if (const int error = file.append(begin); error != 0)
       return Error{error, "cannot write to " + path};
   }
-  flock(file.fd_.get(), LOCK_SH);
+  while (flock(file.fd_.get(), LOCK_SH) != 0 && errno == EINTR) {
+  }
   return file;
 }
 

@@ -128,6 +128,9 @@ void TraceFile::write(const std::vector<TraceItem>& items, std::uint64_t lost) {
 
 void ask_for_trace(const std::string& path) {
   const std::lock_guard lock(asked().mutex);
+  if (!asked().path.empty() && asked().path != path)
+    g_warning("a program writes one trace: to %s, not to %s", path.c_str(),
+              asked().path.c_str());
   asked().path = path;
   asked().file.reset();
 }

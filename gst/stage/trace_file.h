@@ -70,7 +70,8 @@ class TraceFile {
   std::thread thread_;  // last: it uses all of the above
 };
 
-// The tracer asks for a trace. It is opened when an element starts.
+// The tracer asks for a trace. It is opened when an element starts. There is
+// one in a process: the last one that was asked for.
 void ask_for_trace(const std::string& path);
 // The trace that was asked for. Null: none was, or it cannot be written, which
 // `problem` says then.
