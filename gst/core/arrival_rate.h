@@ -27,6 +27,7 @@ class ArrivalRate {
   // What comes after such a gap is a new beginning.
   static constexpr Duration kGap = std::chrono::seconds(1);
 
+  // In the order of time.
   void on_arrival(MonotonicTime now);
 
   // Frames per second; 0: fewer than two have come, or none since long.
@@ -40,6 +41,8 @@ class ArrivalRate {
   static constexpr std::size_t kRemembered = 128;
   // The `ago`-th last; 0: the last.
   MonotonicTime arrival(std::size_t ago) const;
+  // How many intervals count, of at least one.
+  std::size_t intervals() const;
 
   std::array<MonotonicTime, kRemembered> ring_{};
   std::size_t count_ = 0;  // how many of them are set

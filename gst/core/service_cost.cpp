@@ -9,6 +9,7 @@ void ServiceCost::on_finished(Duration service) {
   ring_.at(next_) = service;
   next_ = (next_ + 1) % kFrames;
   count_ = std::min(count_ + 1, kFrames);
+  per_frame_ = judge();
 }
 
 Duration ServiceCost::service(std::size_t ago) const {
@@ -38,8 +39,7 @@ Duration ServiceCost::recent() const {
   return sorted.at(1);
 }
 
-std::optional<Duration> ServiceCost::per_frame() const {
-  if (count_ == 0) return std::nullopt;
+Duration ServiceCost::judge() const {
   const Duration usual = mean(0, count_);
   return count_ < kRecent ? usual : std::max(usual, recent());
 }

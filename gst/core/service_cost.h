@@ -29,23 +29,29 @@ class ServiceCost {
   void on_finished(Duration service);
 
   // None: nothing has finished.
-  std::optional<Duration> per_frame() const;
+  std::optional<Duration> per_frame() const { return per_frame_; }
   // Enough of them have finished to rely on it.
   bool is_known_well() const { return count_ >= 2 * kRecent; }
   // Whether the last frames cost about what the ones before them did, so that
   // what they cost next can be compared with it. False while too few are known.
   bool is_steady() const;
-  void reset() { count_ = 0; }
+  void reset() {
+    count_ = 0;
+    per_frame_.reset();
+  }
 
  private:
   Duration service(std::size_t ago) const;
   Duration mean(std::size_t first_ago, std::size_t count) const;
   Duration recent() const;
   Duration most() const;  // what a frame counts as at most
+  Duration judge() const;
 
   std::array<Duration, kFrames> ring_{};
   std::size_t count_ = 0;  // how many of them are set
   std::size_t next_ = 0;   // where the next one goes
+  // Asked for several times a frame, so judged once.
+  std::optional<Duration> per_frame_;
 };
 
 }  // namespace dispatch::core
